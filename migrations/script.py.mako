@@ -1,0 +1,22 @@
+"""${message}."""
+
+from scheduler.migrate import run_sql
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = None
+depends_on = None
+
+UP = """
+"""
+
+DOWN = """
+"""
+
+
+def upgrade() -> None:
+    run_sql(UP)
+
+
+def downgrade() -> None:
+    run_sql(DOWN)

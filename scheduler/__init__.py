@@ -1,0 +1,1 @@
+"""The appointment service of a physical therapy clinic."""

@@ -1,0 +1,171 @@
+"""The command line: it reads what was typed, calls what does the work, and says how it went in one line or table."""
+
+import asyncio
+import functools
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec
+
+import click
+
+from scheduler.commands import clinics, desk, keys
+from scheduler.errors import ConfigurationError, SchedulerError
+from scheduler.migrate import downgrade, upgrade
+from scheduler.postgres import attached
+from scheduler.settings import Settings, load_settings
+from scheduler.telemetry import configure_logging
+
+Parameters = ParamSpec("Parameters")
+
+
+def _settings(*, database: bool = True) -> Settings:
+    settings = load_settings(os.environ)
+    configure_logging(settings)
+    return attached(settings) if database else settings
+
+
+def _plainly(command: Callable[Parameters, Any]) -> Callable[Parameters, None]:
+    """Make a command end with one clear sentence instead of a trace, and exit code 2 for what the caller can mend."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            result = command(*args, **kwargs)
+            if isinstance(result, Coroutine):
+                asyncio.run(result)  # pyright: ignore[reportUnknownArgumentType]
+        except (ConfigurationError, SchedulerError) as problem:
+            click.echo(f"scheduler: {problem}", err=True)
+            for line in desk.alternatives_of(problem):
+                click.echo(line, err=True)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    return wrapped
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """Appointments for a physical therapy clinic: availability, booking, and messages that arrive once.
+
+    Settings come from the environment; `scheduler check` lists them and says what is wrong.
+    """
+
+
+@main.command("up")
+@_plainly
+def up_command() -> None:
+    """Run everything here: embedded PostgreSQL, migrations, the clinic, web and worker. Ctrl-C stops it."""
+    up.run(_settings(database=False))
+
+
+@main.command("web")
+@_plainly
+def web_command() -> None:
+    """Serve the pages and the API. Any number of these may share a database."""
+    serve.run_web(_settings())
+
+
+@main.command("worker")
+@_plainly
+def worker_command() -> None:
+    """Send messages and keep house. Any number of these may share a database."""
+    serve.run_worker(_settings())
+
+
+@main.command("migrate")
+@click.option("--to", "revision", default="head", show_default=True, help="The revision to go to.")
+@click.option("--down", is_flag=True, help="Go down instead of up; takes --to, such as `--to base`.")
+@_plainly
+def migrate_command(revision: str, down: bool) -> None:
+    """Bring the database's schema up to this release."""
+    settings = _settings()
+    (downgrade if down else upgrade)(settings.database_url, revision)
+    click.echo(f"The schema is at {'the newest revision' if revision == 'head' else revision}.")
+
+
+@main.command("apply")
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@_plainly
+def apply_command(dry_run: bool) -> Coroutine[Any, Any, None]:
+    """Load the clinic file (SCHEDULER_CLINIC) and say what changes. What the desk set by API stays."""
+    return clinics.apply(_settings(), dry_run=dry_run)
+
+
+@main.command("check")
+@_plainly
+def check_command() -> None:
+    """Say what is configured and what is missing; try the database, Twilio and SMTP without sending anything."""
+    sys.exit(asyncio.run(clinics.check(_settings(database=False))))
+
+
+@main.group("api-key")
+def api_key_group() -> None:
+    """Keys by which the front desk's software calls the API."""
+
+
+@api_key_group.command("create")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, help="What the key may do; give several times.")
+@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
+@_plainly
+def create_key_command(name: str, scopes: tuple[str, ...], clinic_code: str | None) -> Coroutine[Any, Any, None]:
+    """Make a key and print it: the only time it can be seen.
+
+    Scopes: visits:read, visits:write, schedule:write, patients:read, patients:write, messages:read,
+    messages:write, admin.
+    """
+    return keys.create(_settings(), name, list(scopes), clinic_code)
+
+
+@api_key_group.command("list")
+@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
+@_plainly
+def list_keys_command(clinic_code: str | None) -> Coroutine[Any, Any, None]:
+    """List the keys and when they were last used."""
+    return keys.show(_settings(), clinic_code)
+
+
+@api_key_group.command("revoke")
+@click.argument("key_id", type=click.UUID)
+@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
+@_plainly
+def revoke_key_command(key_id: Any, clinic_code: str | None) -> Coroutine[Any, Any, None]:
+    """Make a key useless at once."""
+    return keys.revoke(_settings(), key_id, clinic_code)
+
+
+@main.command("slots")
+@click.argument("visit_type")
+@click.option("--from", "from_date", metavar="DATE", help="First clinic date, such as 2026-12-07. Default: today.")
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 62), help="How many dates.")
+@click.option("--therapist", metavar="CODE", help="Only this therapist.")
+@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
+@_plainly
+def slots_command(
+    visit_type: str, from_date: str | None, days: int, therapist: str | None, clinic_code: str | None
+) -> Coroutine[Any, Any, None]:
+    """Print the open times of a visit type as a table: a row a day, therapists beside each time."""
+    return desk.slots(_settings(), visit_type, from_date, days, therapist, clinic_code)
+
+
+@main.command("book")
+@click.argument("visit_type")
+@click.argument("starts_at", metavar="START")
+@click.option("--therapist", metavar="CODE", help="Who treats. Default: the least loaded that day.")
+@click.option("--given-name", required=True, prompt=True)
+@click.option("--family-name", required=True, prompt=True)
+@click.option("--phone", required=True, prompt=True, help="A US number, or one with a country code.")
+@click.option("--email", help="Where to write to.")
+@click.option("--language", default="en", show_default=True, type=click.Choice(["en", "es"]))
+@click.option("--texts/--no-texts", "sms_consent", default=None, help="What the patient said about text messages.")
+@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
+@_plainly
+def book_command(visit_type: str, starts_at: str, clinic_code: str | None, **patient: Any) -> Coroutine[Any, Any, None]:
+    """Book a visit as the front desk would. START is clinic time, such as 2026-12-08T09:45."""
+    return desk.book(_settings(), visit_type, starts_at, clinic_code, **patient)
+
+
+if __name__ == "__main__":
+    main()

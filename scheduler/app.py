@@ -1,0 +1,114 @@
+"""The web process, wired together in one place."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+from litestar import Litestar
+from litestar.config.app import AppConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.static_files import create_static_files_router
+from litestar.template.config import TemplateConfig
+
+from scheduler.channels.texts import Texts, load_texts
+from scheduler.services.directory import keep_fresh, open_directory
+from scheduler.settings import Settings
+from scheduler.store.connections import Connection, Pool, open_pool
+from scheduler.store.units import unit_of_work
+from scheduler.web.api.holds import HoldController
+from scheduler.web.api.messages import MessageController
+from scheduler.web.api.operations import HealthController
+from scheduler.web.api.slots import OfferController
+from scheduler.web.api.visits import VisitController
+from scheduler.web.callers import provide_caller, provide_now
+from scheduler.web.headers import stamp
+from scheduler.web.pages.routes import page_handlers
+from scheduler.web.problems import on_error
+from scheduler.web.requests import BODY_LIMIT, StrictRequest
+
+_HERE = Path(__file__).parent
+
+
+def create_app(settings: Settings, *, texts_directory: Path | None = None) -> Litestar:
+    """Return the web application; its pool opens when it starts and closes when it stops."""
+    texts = load_texts(texts_directory or settings.scheduler_clinic.parent / "messages")
+    return Litestar(
+        route_handlers=[
+            OfferController,
+            HoldController,
+            VisitController,
+            MessageController,
+            HealthController,
+            *page_handlers(settings),
+            create_static_files_router(path="/static", directories=[_HERE / "static"], include_in_schema=False),
+        ],
+        lifespan=[_open],
+        state=State({"settings": settings, "texts": texts, "keys_noted": {}}),
+        dependencies={
+            "connection": Provide(provide_connection),
+            "pool": Provide(provide_pool, sync_to_thread=False),
+            "texts": Provide(provide_texts, sync_to_thread=False),
+            "caller": Provide(provide_caller),
+            "now": Provide(provide_now, sync_to_thread=False),
+        },
+        exception_handlers={Exception: on_error},
+        before_send=[stamp],
+        request_class=StrictRequest,
+        request_max_body_size=BODY_LIMIT,
+        template_config=TemplateConfig(directory=_HERE / "templates", engine=JinjaTemplateEngine),
+        openapi_config=OpenAPIConfig(
+            title="Scheduler",
+            version="1",
+            summary="Availability, visits and messages of a physical therapy clinic",
+            path="/schema",
+            render_plugins=[],
+            components=Components(
+                security_schemes={
+                    "key": SecurityScheme(type="http", scheme="bearer", description="An API key of the clinic")
+                }
+            ),
+            security=[{}, {"key": []}],
+            use_handler_docstrings=True,
+        ),
+        on_app_init=[_plain],
+    )
+
+
+def _plain(config: AppConfig) -> AppConfig:
+    # Litestar's own logging of requests would put bodies, headers and addresses into the log.
+    config.logging_config = None
+    return config
+
+
+@contextlib.asynccontextmanager
+async def _open(app: Litestar) -> AsyncIterator[None]:
+    async with open_pool(app.state.settings) as pool:
+        app.state.pool = pool
+        app.state.directory = await open_directory(pool)
+        refresher = asyncio.create_task(keep_fresh(app.state.directory, pool))
+        try:
+            yield
+        finally:
+            refresher.cancel()
+
+
+async def provide_connection(state: State) -> AsyncIterator[Connection]:
+    """Yield a transaction that commits before the answer starts, and rolls back on any error."""
+    async with unit_of_work(cast("Pool", state.pool)) as connection:
+        yield connection
+
+
+def provide_pool(state: State) -> Any:
+    """Return the pool, for reads of one statement, which need no transaction."""
+    return state.pool
+
+
+def provide_texts(state: State) -> Texts:
+    """Return the words of the messages."""
+    return state.texts

@@ -1,0 +1,106 @@
+"""The two long-running processes: each ends cleanly on SIGTERM or SIGINT, or when the process that started it is gone."""
+
+import asyncio
+import errno
+import ipaddress
+import os
+import signal
+import socket
+
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.embed import Server
+
+from scheduler.app import create_app
+from scheduler.errors import ConfigurationError
+from scheduler.settings import Settings
+from scheduler.worker import main as worker
+
+# The read end of a pipe whose other end the starter holds. It closes when the starter ends, however it ends.
+PARENT_PIPE = "PARENT_PIPE"
+
+# A client that has not sent its whole head by then is sent away, so that slow ones cannot use up the connections.
+HEADER_MILLISECONDS = 10_000
+
+# Connections served at once, and how many more may wait to be accepted.
+CONNECTIONS = 1024
+
+# What requests under way get to finish in; the rest is cut off.
+DRAIN_SECONDS = 2.0
+
+# Granian's own lines go the way of all others; it announces itself at length below this level.
+GRANIAN_LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": {"propagate": True}}}
+
+
+def run_web(settings: Settings) -> None:
+    """Serve the application until told to stop. Raises ConfigurationError where it cannot listen."""
+    refuse_taken_port(settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings))
+
+
+def run_worker(settings: Settings) -> None:
+    """Work until told to stop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_work(settings))
+
+
+def refuse_taken_port(settings: Settings) -> None:
+    """Raise ConfigurationError, one sentence, where HOST and PORT cannot be listened on."""
+    family = {4: socket.AF_INET, 6: socket.AF_INET6}[ipaddress.ip_address(settings.host).version]
+    where = f"{settings.host} port {settings.port}"
+    reasons = {
+        errno.EADDRINUSE: f"PORT: another program listens on {where}; stop it, or set PORT to another number.",
+        errno.EACCES: f"PORT: this account may not listen on {where}; set PORT to a number above 1023.",
+        errno.EADDRNOTAVAIL: f"HOST: {settings.host} is not an address of this machine.",
+    }
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as problem:
+        raise ConfigurationError(
+            reasons.get(problem.errno or 0, f"HOST: {where} cannot be listened on ({problem.strerror}).")
+        ) from None
+
+
+async def _serve(settings: Settings) -> None:
+    stop = _told_to_stop()
+    app = create_app(settings)
+    server = Server(
+        app,
+        address=settings.host,
+        port=settings.port,
+        # The lifespan is entered here and not by Granian, so that what goes wrong in it is raised, not logged.
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS),
+        websockets=False,
+        backlog=CONNECTIONS,
+        backpressure=CONNECTIONS,
+        log_access=False,
+        log_level=LogLevels.error,
+        log_dictconfig=GRANIAN_LOGGING,
+    )
+    async with app.lifespan():
+        serving = asyncio.ensure_future(server.serve())
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        server.stop()
+        await asyncio.wait((serving,), timeout=DRAIN_SECONDS)
+
+
+async def _work(settings: Settings) -> None:
+    await worker.run(settings, _told_to_stop())
+
+
+def _told_to_stop() -> asyncio.Event:
+    """Return an event that is set when this process should end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if pipe := os.environ.get(PARENT_PIPE):
+        loop.add_reader(int(pipe), stop.set)
+    return stop

@@ -1,0 +1,337 @@
+"""Which starts are open: bitmaps of minutes, one bit a minute, and no clock or database in sight.
+
+A ``Calendar`` is everything that can say yes or no in a stretch of instants: the therapists' windows less overrides,
+closures and time off, and what is already taken. Sets of minutes are Python integers; bit ``i`` stands for epoch
+minute ``calendar.start + i``. Intersection is ``&``, and "free for the next n minutes" is a handful of shifts, so a
+week of twenty therapists costs about a millisecond.
+
+The rules (DESIGN, sections 5 and 6): the visit's own time lies within working windows; its span with buffers meets
+nobody else's span with buffers; a room and a device of every kind needed are free for the same span; starts lie on
+the clock grid of the clinic's zone. Notice and horizon bind patients only.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from scheduler.domain.bitmaps import clock_grid, everything, free_for, positions, span_bits, union
+from scheduler.domain.clinics import Clinic, Therapist, VisitType
+from scheduler.domain.times import Span, day_pieces, instant_at, local_dates, wall_spans
+from scheduler.errors import NotBookableOnline, NotQualified, OutsideHours, SlotTaken, TooFarAhead, TooSoon
+
+
+class WeeklyWindow(msgspec.Struct, frozen=True):
+    """Wall-clock minutes [starts, ends) of an ISO weekday, valid on dates from ``valid_from`` to ``valid_until``."""
+
+    weekday: int
+    starts: int
+    ends: int
+    valid_from: date = date.min
+    valid_until: date = date.max
+
+
+class TherapistCalendar(msgspec.Struct, frozen=True, kw_only=True):
+    """One therapist's side of the calendar. ``overrides`` replace the weekly windows of the date they name."""
+
+    id: UUID
+    weekly: Sequence[WeeklyWindow]
+    overrides: dict[date, Sequence[Span]] = {}
+    time_off: Sequence[Span] = ()
+    busy: Sequence[Span] = ()
+
+
+class PlaceCalendar(msgspec.Struct, frozen=True, kw_only=True):
+    """One room or device, its kind, and when it is taken."""
+
+    id: UUID
+    kind: str
+    busy: Sequence[Span] = ()
+
+
+class Calendar(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be known of a clinic between two epoch minutes, [start, end), in the order of the clinic's lists.
+
+    ``closures`` limit everyone on a date to the given wall-clock windows. ``patient_busy`` is when the patient who
+    is to be booked is already somewhere; it is empty while nobody is named.
+    """
+
+    start: int
+    end: int
+    therapists: Sequence[TherapistCalendar]
+    rooms: Sequence[PlaceCalendar] = ()
+    equipment: Sequence[PlaceCalendar] = ()
+    closures: dict[date, Sequence[Span]] = {}
+    patient_busy: Sequence[Span] = ()
+
+    @property
+    def bounds(self) -> Span:
+        return self.start, self.end
+
+
+class Opening(msgspec.Struct, frozen=True, order=True):
+    """A start (epoch minute) at which a therapist can take the visit. Sorts by time, then as the clinic lists them."""
+
+    start: int
+    therapist: int
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """Who and what a visit takes, once it is known to fit."""
+
+    therapist: UUID
+    room: UUID | None
+    equipment: tuple[UUID, ...]
+
+
+def calendar_bounds(visit_type: VisitType, start: int, end: int) -> Span:
+    """Widen a stretch of starts so that a calendar of it sees everything that a visit there could touch."""
+    longest = visit_type.duration_minutes + visit_type.buffer_before_minutes + visit_type.buffer_after_minutes
+    return start - longest, end + longest
+
+
+def open_starts(
+    calendar: Calendar, clinic: Clinic, visit_type: VisitType, *, within: Span, earliest: int = 0
+) -> list[Opening]:
+    """Return every open start of a visit type in time order, one for each therapist who could take it.
+
+    ``within`` is a span of epoch minutes: a slot must start and end inside it. ``earliest`` is the first start that
+    notice allows, inclusive. The calendar must cover ``calendar_bounds`` of the span.
+    """
+    low, high = max(within[0], earliest), within[1] - visit_type.duration_minutes
+    if low > high:
+        return []
+    candidates = clock_grid(calendar.bounds, clinic.zone, clinic.settings.grid_minutes)
+    candidates &= span_bits(calendar.bounds, (low, high + 1))
+    candidates &= _starts_with_places(calendar, visit_type)
+    openings: list[Opening] = []
+    for number, therapist in enumerate(calendar.therapists):
+        if clinic.therapists_by_id[therapist.id].may_perform(visit_type):
+            starts = candidates & _therapist_starts(calendar, clinic, visit_type, therapist)
+            openings.extend(Opening(calendar.start + bit, number) for bit in positions(starts))
+    openings.sort()
+    return openings
+
+
+def place(
+    calendar: Calendar,
+    clinic: Clinic,
+    visit_type: VisitType,
+    start: int,
+    *,
+    therapist: Therapist | None = None,
+    room: UUID | None = None,
+) -> Placement:
+    """Choose who and what takes a visit at one start (epoch minute), or refuse with the reason.
+
+    Without a therapist the least loaded that day is taken, in minutes already busy on the local date, then the one
+    listed first. Without a room the first free one of the kind. The grid does not bind here: staff may book between.
+    Raises NotQualified, OutsideHours, or SlotTaken whose ``conflict`` member names the resource in the way.
+    """
+    if therapist is not None and not therapist.may_perform(visit_type):
+        raise NotQualified
+    bit = 1 << (start - calendar.start)
+    qualified = [
+        candidate
+        for candidate in calendar.therapists
+        if clinic.therapists_by_id[candidate.id].may_perform(visit_type)
+        and (therapist is None or candidate.id == therapist.id)
+    ]
+    working = [
+        candidate for candidate in qualified if _working_starts(calendar, clinic, visit_type, candidate) & bit
+    ]
+    if not working:
+        raise OutsideHours
+    free = [candidate for candidate in working if _free_starts(calendar, visit_type, candidate.busy) & bit]
+    if not free:
+        raise SlotTaken(conflict="therapist")
+    _refuse_busy_patient(calendar, visit_type, start)
+    rooms = [candidate for candidate in calendar.rooms if room is None or candidate.id == room]
+    chosen_room = None
+    if visit_type.room_kind is not None:
+        chosen_room = _first_free(calendar, visit_type, rooms, visit_type.room_kind, bit, "room")
+    devices = tuple(
+        _first_free(calendar, visit_type, calendar.equipment, kind, bit, "equipment")
+        for kind in visit_type.equipment_kinds
+    )
+    day = _day_of(start, clinic.zone)
+    least_loaded = min(free, key=lambda candidate: sum(_length_within(busy, day) for busy in candidate.busy))
+    return Placement(therapist=least_loaded.id, room=chosen_room, equipment=devices)
+
+
+def overbook(
+    calendar: Calendar, visit_type: VisitType, start: int, *, therapist: Therapist, room: UUID | None = None
+) -> Placement:
+    """Choose who and what takes a visit that staff squeeze in: free places where there are any, the first otherwise.
+
+    Hours and other visits do not bind; the credential and the patient's own calendar do.
+    Raises NotQualified, or SlotTaken where the patient is elsewhere at that time.
+    """
+    if not therapist.may_perform(visit_type):
+        raise NotQualified
+    _refuse_busy_patient(calendar, visit_type, start)
+    bit = 1 << (start - calendar.start)
+
+    def squeeze(places: Sequence[PlaceCalendar], kind: str) -> UUID | None:
+        fitting = [candidate for candidate in places if candidate.kind == kind]
+        fitting.sort(key=lambda candidate: not _free_starts(calendar, visit_type, candidate.busy) & bit)
+        return fitting[0].id if fitting else None
+
+    devices = [device for kind in visit_type.equipment_kinds if (device := squeeze(calendar.equipment, kind))]
+    chosen_room = room or (squeeze(calendar.rooms, visit_type.room_kind) if visit_type.room_kind else None)
+    return Placement(therapist=therapist.id, room=chosen_room, equipment=tuple(devices))
+
+
+def check_booking_rules(visit_type: VisitType, clinic: Clinic, start: int, now: datetime) -> None:
+    """Refuse what binds patients but not staff: online booking, notice (inclusive), horizon and the grid.
+
+    Raises NotBookableOnline, TooSoon, TooFarAhead or OutsideHours.
+    """
+    if not visit_type.online:
+        raise NotBookableOnline
+    if start < earliest_start(visit_type, now):
+        raise TooSoon
+    if start >= latest_start(visit_type, clinic, now):
+        raise TooFarAhead
+    if not clock_grid((start, start + 1), clinic.zone, clinic.settings.grid_minutes):
+        raise OutsideHours
+
+
+def earliest_start(visit_type: VisitType, now: datetime) -> int:
+    """Return the first epoch minute that minimum notice allows: a start exactly at now + notice counts."""
+    notice = now + timedelta(minutes=visit_type.minimum_notice_minutes)
+    return -int(-notice.timestamp() // 60)
+
+
+def latest_start(visit_type: VisitType, clinic: Clinic, now: datetime) -> int:
+    """Return the epoch minute at which the horizon ends: the end of the clinic's date ``horizon_days`` from now."""
+    last_day = clinic.local(now).date() + timedelta(days=visit_type.horizon_days)
+    return day_end(last_day, clinic.zone)
+
+
+def day_start(day: date, zone: ZoneInfo) -> int:
+    """Return the epoch minute at which a local date begins."""
+    return day_pieces(day, zone)[0][0]
+
+
+def day_end(day: date, zone: ZoneInfo) -> int:
+    """Return the epoch minute at which a local date has ended, which is when the next begins."""
+    return day_start(day + timedelta(days=1), zone)
+
+
+def nearest(openings: Iterable[Opening], start: int, limit: int) -> list[Opening]:
+    """Return the openings closest to a start, closest first, and no start twice."""
+    closest: dict[int, Opening] = {}
+    for opening in sorted(openings, key=lambda opening: (abs(opening.start - start), opening)):
+        closest.setdefault(opening.start, opening)
+        if len(closest) == limit:
+            break
+    return list(closest.values())
+
+
+def _refuse_busy_patient(calendar: Calendar, visit_type: VisitType, start: int) -> None:
+    own_time = (start, start + visit_type.duration_minutes)
+    if any(_overlap(own_time, busy) for busy in calendar.patient_busy):
+        raise SlotTaken(conflict="patient")
+
+
+def _therapist_starts(calendar: Calendar, clinic: Clinic, visit_type: VisitType, therapist: TherapistCalendar) -> int:
+    free = _free_starts(calendar, visit_type, therapist.busy)
+    return free and free & _working_starts(calendar, clinic, visit_type, therapist)
+
+
+def _working_starts(calendar: Calendar, clinic: Clinic, visit_type: VisitType, therapist: TherapistCalendar) -> int:
+    """Return the starts from which the visit's own time, or with buffers if the clinic says so, is all working time."""
+    working = union(calendar.bounds, working_spans(calendar, clinic.zone, therapist))
+    working &= ~union(calendar.bounds, therapist.time_off)
+    if not clinic.settings.buffers_within_hours:
+        return free_for(working, visit_type.duration_minutes)
+    before = visit_type.buffer_before_minutes
+    whole = before + visit_type.duration_minutes + visit_type.buffer_after_minutes
+    return free_for(working, whole) << before
+
+
+def working_spans(calendar: Calendar, zone: ZoneInfo, therapist: TherapistCalendar) -> list[Span]:
+    """Return a therapist's working instants: weekly windows or the date's override, cut by the clinic's closures.
+
+    A window that runs past midnight belongs to the date it begins on, so the date before the calendar is looked at
+    too. A closure cuts by the date that the clocks show.
+    """
+    first_day = instant_at(calendar.start, zone).date() - timedelta(days=1)
+    spans: list[Span] = []
+    for day in [first_day, *local_dates(calendar.start, calendar.end, zone)]:
+        override = therapist.overrides.get(day)
+        if override is not None:
+            windows = override
+        else:
+            windows = [
+                (window.starts, window.ends)
+                for window in therapist.weekly
+                if window.weekday == day.isoweekday() and window.valid_from <= day <= window.valid_until
+            ]
+        for starts, ends in windows:
+            spans.extend(wall_spans(day, starts, ends, zone))
+    return _within_closures(spans, calendar.closures, zone) if calendar.closures else spans
+
+
+def _within_closures(spans: list[Span], closures: dict[date, Sequence[Span]], zone: ZoneInfo) -> list[Span]:
+    for day, windows in closures.items():
+        closed = (day_start(day, zone), day_end(day, zone))
+        allowed = [piece for starts, ends in windows for piece in wall_spans(day, starts, ends, zone)]
+        kept: list[Span] = []
+        for span in spans:
+            if not _overlap(span, closed):
+                kept.append(span)
+                continue
+            pieces = [(span[0], min(span[1], closed[0])), (max(span[0], closed[1]), span[1])]
+            pieces += [(max(span[0], low), min(span[1], high)) for low, high in allowed]
+            kept.extend(piece for piece in pieces if piece[0] < piece[1])
+        spans = kept
+    return spans
+
+
+def _free_starts(calendar: Calendar, visit_type: VisitType, busy: Sequence[Span]) -> int:
+    """Return the starts whose whole span, buffers included, meets nothing in ``busy``."""
+    before = visit_type.buffer_before_minutes
+    whole = before + visit_type.duration_minutes + visit_type.buffer_after_minutes
+    return free_for(everything(calendar.bounds) & ~union(calendar.bounds, busy), whole) << before
+
+
+def _starts_with_places(calendar: Calendar, visit_type: VisitType) -> int:
+    """Return the starts at which a room and a device of every kind needed are free."""
+    starts = everything(calendar.bounds)
+    needs = [(calendar.equipment, kind) for kind in visit_type.equipment_kinds]
+    if visit_type.room_kind is not None:
+        needs.append((calendar.rooms, visit_type.room_kind))
+    for places, kind in needs:
+        any_free = 0
+        for candidate in places:
+            if candidate.kind == kind:
+                any_free |= _free_starts(calendar, visit_type, candidate.busy)
+        starts &= any_free
+    return starts
+
+
+def _first_free(
+    calendar: Calendar, visit_type: VisitType, places: Sequence[PlaceCalendar], kind: str, bit: int, conflict: str
+) -> UUID:
+    for candidate in places:
+        if candidate.kind == kind and _free_starts(calendar, visit_type, candidate.busy) & bit:
+            return candidate.id
+    raise SlotTaken(conflict=conflict)
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _length_within(span: Span, limits: Span) -> int:
+    return max(0, min(span[1], limits[1]) - max(span[0], limits[0]))
+
+
+def _day_of(minute: int, zone: ZoneInfo) -> Span:
+    day = instant_at(minute, zone).date()
+    return day_start(day, zone), day_end(day, zone)
+

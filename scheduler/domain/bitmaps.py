@@ -1,0 +1,66 @@
+"""Sets of minutes as big integers: bit i of a set that begins at epoch minute ``start`` is minute start + i."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from scheduler.domain.times import Span, day_pieces, local_dates
+
+
+def everything(bounds: Span) -> int:
+    """Return the set of every minute within bounds, [start, end)."""
+    return (1 << (bounds[1] - bounds[0])) - 1
+
+
+def span_bits(bounds: Span, span: Span) -> int:
+    """Return the minutes of a span, cut to the bounds."""
+    low = max(span[0], bounds[0]) - bounds[0]
+    high = min(span[1], bounds[1]) - bounds[0]
+    return ((1 << (high - low)) - 1) << low if low < high else 0
+
+
+def union(bounds: Span, spans: Iterable[Span]) -> int:
+    """Return the minutes that any of the spans covers."""
+    bits = 0
+    for span in spans:
+        bits |= span_bits(bounds, span)
+    return bits
+
+
+def free_for(bits: int, length: int) -> int:
+    """Return the minutes from which ``length`` consecutive minutes are in the set, in log2(length) shifts."""
+    done = 1
+    while done < length:
+        step = min(done, length - done)
+        bits &= bits >> step
+        done += step
+    return bits
+
+
+def positions(bits: int) -> list[int]:
+    """Return the positions of the set bits, lowest first."""
+    found: list[int] = []
+    while bits:
+        lowest = bits & -bits
+        found.append(lowest.bit_length() - 1)
+        bits ^= lowest
+    return found
+
+
+@lru_cache(maxsize=512)
+def clock_grid(bounds: Span, zone: ZoneInfo, grid_minutes: int) -> int:
+    """Return the minutes whose wall-clock time in the zone is a multiple of the grid, counted from local midnight."""
+    bits = 0
+    for day in local_dates(*bounds, zone):
+        for first, wall, length in day_pieces(day, zone):
+            lead = -wall % grid_minutes
+            count = max(0, -(-(length - lead) // grid_minutes))
+            pattern = _repeated(grid_minutes, count) << lead
+            shift = first - bounds[0]
+            bits |= pattern << shift if shift >= 0 else pattern >> -shift
+    return bits & everything(bounds)
+
+
+def _repeated(step: int, count: int) -> int:
+    """Return ``count`` bits, ``step`` apart, the lowest at 0."""
+    return ((1 << (step * count)) - 1) // ((1 << step) - 1)

@@ -1,0 +1,143 @@
+"""The clinic as data: who treats, where, what a visit is, and the limits that bind patients."""
+
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+Language = Literal["en", "es"]
+Channel = Literal["sms", "email"]
+Credential = Literal["PT", "PTA"]
+
+LANGUAGES: tuple[Language, ...] = ("en", "es")
+
+
+class VisitType(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of appointment. ``names`` and ``bring`` are texts by language; all times are minutes."""
+
+    code: str
+    names: dict[str, str]
+    bring: dict[str, str]
+    duration_minutes: int
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    credential: Credential | None
+    room_kind: str | None
+    equipment_kinds: tuple[str, ...]
+    online: bool
+    minimum_notice_minutes: int
+    horizon_days: int
+    change_cutoff_minutes: int
+
+    @property
+    def duration(self) -> timedelta:
+        return timedelta(minutes=self.duration_minutes)
+
+    @property
+    def buffer_before(self) -> timedelta:
+        return timedelta(minutes=self.buffer_before_minutes)
+
+    @property
+    def buffer_after(self) -> timedelta:
+        return timedelta(minutes=self.buffer_after_minutes)
+
+
+class Therapist(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who treats, and the codes of the visit types they perform."""
+
+    id: UUID
+    code: str
+    display_name: str
+    credential: Credential
+    languages: tuple[str, ...]
+    visit_types: frozenset[str]
+
+    def may_perform(self, visit_type: VisitType) -> bool:
+        """Whether this therapist performs the type and holds the credential that it needs.
+
+        A PT may do what a PTA may do; the reverse does not hold.
+        """
+        holds_credential = visit_type.credential is None or self.credential in ("PT", visit_type.credential)
+        return holds_credential and visit_type.code in self.visit_types
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A room or a piece of equipment. Any one of a ``kind`` serves a visit type that needs the kind."""
+
+    id: UUID
+    code: str
+    display_name: str
+    kind: str
+
+
+class Reminder(msgspec.Struct, frozen=True, kw_only=True):
+    """One rung of the reminder ladder: which text goes how many minutes before the visit, over which channel.
+
+    ``visit_types`` limits the rung to these codes; empty means every type.
+    """
+
+    template: str
+    channel: Channel
+    lead_minutes: int
+    visit_types: tuple[str, ...] = ()
+
+
+class ClinicSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the clinic file says beside the people, places and hours, which have tables of their own.
+
+    ``opening_hours`` are wall-clock (start, end) minutes by ISO weekday, Monday first, for people to read;
+    therapists' own windows decide what can be booked. ``text_window`` is the part of the day, in wall-clock
+    minutes, in which texts may be sent.
+    """
+
+    name: str
+    sms_name: str
+    phone: str
+    address: str
+    map_url: str
+    email_from: str
+    hosts: tuple[str, ...]
+    languages: tuple[Language, ...]
+    opening_hours: tuple[tuple[tuple[int, int], ...], ...]
+    grid_minutes: int
+    hold_minutes: int
+    buffers_within_hours: bool
+    text_window: tuple[int, int]
+    consent_wording_version: str
+    reminders: tuple[Reminder, ...]
+
+
+class Clinic(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One location with everything that changes rarely. Loaded when a process starts and when it is applied anew."""
+
+    id: UUID
+    code: str
+    timezone: str
+    settings: ClinicSettings
+    visit_types: dict[str, VisitType]
+    therapists: dict[str, Therapist]
+    rooms: dict[str, Place]
+    equipment: dict[str, Place]
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @cached_property
+    def therapists_by_id(self) -> dict[UUID, Therapist]:
+        return {therapist.id: therapist for therapist in self.therapists.values()}
+
+    @cached_property
+    def rooms_by_id(self) -> dict[UUID, Place]:
+        return {room.id: room for room in self.rooms.values()}
+
+    @cached_property
+    def equipment_by_id(self) -> dict[UUID, Place]:
+        return {device.id: device for device in self.equipment.values()}
+
+    def local(self, instant: datetime) -> datetime:
+        """Return the instant as the clinic's clocks show it."""
+        return instant.astimezone(self.zone)

@@ -1,0 +1,201 @@
+"""What is open: slots for a stretch of time, counts by day, and the nearest ones to a wish that failed."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+
+import msgspec
+
+from scheduler.domain.availability import (
+    Opening,
+    calendar_bounds,
+    day_end,
+    day_start,
+    earliest_start,
+    latest_start,
+    nearest,
+    open_starts,
+)
+from scheduler.domain.clinics import Clinic, Therapist, VisitType
+from scheduler.domain.times import DAY, Span, epoch_minute, instant_at
+from scheduler.errors import NotBookableOnline
+from scheduler.store.availability import load_calendar
+from scheduler.store.connections import Connection
+
+ALTERNATIVES = 5
+
+# How far around a refused start alternatives are looked for: close by first, then as far as the horizon.
+_NEARBY = (2 * DAY, 7 * DAY)
+
+
+class Slot(msgspec.Struct, frozen=True, kw_only=True):
+    """A start at which a therapist can take a visit type, in clinic time."""
+
+    starts_at: datetime
+    ends_at: datetime
+    therapist: str
+
+
+class OpenSlots(msgspec.Struct, frozen=True, kw_only=True):
+    """Slots in time order, and the first opening from the start of the query on, also where it lies beyond its end."""
+
+    items: Sequence[Slot]
+    next_available: datetime | None
+
+
+class DayCount(msgspec.Struct, frozen=True, kw_only=True):
+    """A clinic date, how many different starts are open on it, and the first."""
+
+    date: date
+    open: int
+    first: datetime | None
+
+
+async def list_slots(
+    connection: Connection,
+    clinic: Clinic,
+    visit_type: VisitType,
+    *,
+    within: Span,
+    now: datetime,
+    therapist: Therapist | None = None,
+    staff: bool = False,
+    limit: int | None = None,
+) -> OpenSlots:
+    """Return the open slots that start and end within a span of epoch minutes.
+
+    Notice and horizon bind patients only; staff see whatever is still to come. Raises NotBookableOnline.
+    """
+    _check_online(visit_type, staff=staff)
+    openings, calendar_therapists = await _openings(
+        connection, clinic, visit_type, within, now, therapist=therapist, staff=staff
+    )
+    next_start = openings[0].start if openings else None
+    if next_start is None:
+        next_start = await next_opening(
+            connection, clinic, visit_type, after=within[0], now=now, therapist=therapist, staff=staff
+        )
+    return OpenSlots(
+        items=_slots(clinic, visit_type, openings[:limit], calendar_therapists),
+        next_available=None if next_start is None else instant_at(next_start, clinic.zone),
+    )
+
+
+async def count_days(
+    connection: Connection,
+    clinic: Clinic,
+    visit_type: VisitType,
+    *,
+    days: Sequence[date],
+    now: datetime,
+    therapist: Therapist | None = None,
+    staff: bool = False,
+) -> list[DayCount]:
+    """Return for each of a run of clinic dates how many starts are open, and the first. Raises NotBookableOnline."""
+    _check_online(visit_type, staff=staff)
+    within = (day_start(days[0], clinic.zone), day_end(days[-1], clinic.zone))
+    openings, _ = await _openings(connection, clinic, visit_type, within, now, therapist=therapist, staff=staff)
+    by_day: dict[date, list[int]] = {day: [] for day in days}
+    for start in dict.fromkeys(opening.start for opening in openings):
+        by_day[instant_at(start, clinic.zone).date()].append(start)
+    return [
+        DayCount(date=day, open=len(starts), first=instant_at(starts[0], clinic.zone) if starts else None)
+        for day, starts in by_day.items()
+    ]
+
+
+async def next_opening(
+    connection: Connection,
+    clinic: Clinic,
+    visit_type: VisitType,
+    *,
+    after: int,
+    now: datetime,
+    therapist: Therapist | None = None,
+    staff: bool = False,
+) -> int | None:
+    """Return the first open start (epoch minute) at or after a moment, up to the horizon, or None."""
+    start = max(after, _earliest(visit_type, now, staff=staff))
+    horizon = latest_start(visit_type, clinic, now) + visit_type.duration_minutes
+    # The first week nearly always has one; the rest of the horizon is asked for only when it has not.
+    for span in ((start, min(start + 7 * DAY, horizon)), (start + 7 * DAY - visit_type.duration_minutes, horizon)):
+        if span[0] < span[1]:
+            openings, _ = await _openings(connection, clinic, visit_type, span, now, therapist=therapist, staff=staff)
+            if openings:
+                return openings[0].start
+    return None
+
+
+async def alternatives(
+    connection: Connection,
+    clinic: Clinic,
+    visit_type: VisitType,
+    start: int,
+    *,
+    now: datetime,
+    therapist: Therapist | None = None,
+    staff: bool = False,
+) -> list[Slot]:
+    """Return up to five open slots nearest to a start that cannot be had, with the wished-for therapist if they have any."""
+    if not staff and not visit_type.online:
+        return []
+    center = max(start, _earliest(visit_type, now, staff=staff))
+    center = min(center, latest_start(visit_type, clinic, now))
+    for within in ((center - _NEARBY[0], center + _NEARBY[1]), (center - _NEARBY[0], center + 60 * DAY)):
+        openings, therapists = await _openings(connection, clinic, visit_type, within, now, staff=staff)
+        if therapist is not None:
+            openings = [one for one in openings if therapists[one.therapist] == therapist.code] or openings
+        if openings:
+            closest = nearest(openings, start, ALTERNATIVES)
+            return _slots(clinic, visit_type, sorted(closest), therapists)
+    return []
+
+
+async def _openings(
+    connection: Connection,
+    clinic: Clinic,
+    visit_type: VisitType,
+    within: Span,
+    now: datetime,
+    *,
+    therapist: Therapist | None = None,
+    staff: bool,
+) -> tuple[list[Opening], list[str]]:
+    """Return the openings of a span and the codes of the therapists that they number."""
+    earliest = _earliest(visit_type, now, staff=staff)
+    ends = within[1]
+    if not staff:
+        ends = min(ends, latest_start(visit_type, clinic, now) - 1 + visit_type.duration_minutes)
+    span = (max(within[0], earliest), ends)
+    if span[0] >= span[1]:
+        return [], []
+    calendar = await load_calendar(
+        connection,
+        clinic,
+        visit_type,
+        calendar_bounds(visit_type, *span),
+        therapist_id=therapist.id if therapist else None,
+    )
+    openings = open_starts(calendar, clinic, visit_type, within=span, earliest=earliest)
+    return openings, [clinic.therapists_by_id[one.id].code for one in calendar.therapists]
+
+
+def _earliest(visit_type: VisitType, now: datetime, *, staff: bool) -> int:
+    return epoch_minute(now) if staff else earliest_start(visit_type, now)
+
+
+def _check_online(visit_type: VisitType, *, staff: bool) -> None:
+    if not staff and not visit_type.online:
+        raise NotBookableOnline
+
+
+def _slots(
+    clinic: Clinic, visit_type: VisitType, openings: Iterable[Opening], therapists: Sequence[str]
+) -> list[Slot]:
+    return [
+        Slot(
+            starts_at=instant_at(opening.start, clinic.zone),
+            ends_at=instant_at(opening.start + visit_type.duration_minutes, clinic.zone),
+            therapist=therapists[opening.therapist],
+        )
+        for opening in openings
+    ]

@@ -1,0 +1,199 @@
+"""Booking a visit, directly or from a hold, with its messages planned in the same transaction."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from scheduler.domain.actors import Actor
+from scheduler.domain.availability import Placement
+from scheduler.domain.clinics import Clinic, Place, Therapist, VisitType
+from scheduler.domain.messages import kinds, plan_notice, plan_reminders
+from scheduler.domain.patients import Patient, PatientDetails, name_key
+from scheduler.domain.visits import Visit
+from scheduler.errors import HoldExpired, HoldNotFound, NotFound, SlotTaken
+from scheduler.ids import new_id
+from scheduler.services.holds import find_hold
+from scheduler.services.placement import Wish, occupied_by, placed
+from scheduler.services.visits import BookedVisit, audit_visit, patient_of
+from scheduler.store import visits as store
+from scheduler.store.connections import Connection
+from scheduler.store.messages import add_messages
+from scheduler.store.patients import add_consent, fetch_patient, find_or_add_patient
+
+
+class Booking(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller asks for: details of a patient, or the id of one on file, and what they said about texts.
+
+    ``sms_consent`` is None where nothing was said. ``consent_method`` names how it was given.
+    """
+
+    details: PatientDetails | None = None
+    patient_id: UUID | None = None
+    sms_consent: bool | None = None
+    wording_version: str = ""
+    consent_method: str = "api"
+
+
+async def book(
+    connection: Connection,
+    clinic: Clinic,
+    booking: Booking,
+    visit_type: VisitType,
+    starts_at: datetime,
+    *,
+    therapist: Therapist | None = None,
+    room: Place | None = None,
+    overbook_reason: str | None = None,
+    actor: Actor,
+    now: datetime,
+) -> BookedVisit:
+    """Book a visit directly. Raises PlacementRefused with alternatives, or NotFound for an unknown patient."""
+    patient = await _patient(connection, clinic, booking, actor)
+    wish = Wish(
+        visit_type=visit_type,
+        starts_at=starts_at,
+        therapist=therapist,
+        room=room,
+        patient_id=patient.id,
+        bound_at=None if actor.staff else now,
+        overbook=overbook_reason is not None,
+    )
+
+    async def write(placement: Placement) -> Visit:
+        visit = Visit(
+            id=new_id(),
+            status="booked",
+            version=1,
+            visit_type=visit_type.code,
+            therapist_id=placement.therapist,
+            room_id=placement.room,
+            equipment_ids=placement.equipment,
+            patient_id=patient.id,
+            starts_at=starts_at,
+            ends_at=wish.ends_at,
+            created_by=actor.name,
+            created_at=now,
+            booked_at=now,
+            cancel_reason=None,
+            overbook_reason=overbook_reason,
+            previous_status=None,
+            status_changed_at=now,
+        )
+        await store.insert_visit(connection, clinic.id, visit, occupied_by(wish, placement))
+        return visit
+
+    visit = await placed(connection, clinic, wish, now=now, write=write)
+    return await _announce_booking(connection, clinic, visit, patient, actor, now)
+
+
+async def book_hold(
+    connection: Connection,
+    clinic: Clinic,
+    booking: Booking,
+    hold_id: UUID,
+    token: str,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> BookedVisit:
+    """Book what a hold keeps; one that ran out is booked all the same while its place is free.
+
+    The same hold booked twice for the same patient is one visit, so a double click is harmless. Notice is judged
+    by the moment the time was held, for that was the promise. Raises HoldNotFound, or PlacementRefused with
+    alternatives (HoldExpired where the time ran out and somebody else has it now).
+    """
+    held = await find_hold(connection, clinic, hold_id, token)
+    if held.visit.status not in ("held", "expired"):
+        return await _booked_already(connection, clinic, held.visit, booking)
+    patient = await _patient(connection, clinic, booking, actor)
+    visit = held.visit
+    therapist = clinic.therapists_by_id.get(visit.therapist_id)
+    visit_type = clinic.visit_types.get(visit.visit_type)
+    if visit_type is None or therapist is None:
+        raise HoldNotFound
+    wish = Wish(
+        visit_type=visit_type,
+        starts_at=visit.starts_at,
+        therapist=therapist,
+        room=clinic.rooms_by_id.get(visit.room_id) if visit.room_id else None,
+        patient_id=patient.id,
+        without_visit=visit.id,
+        bound_at=None if actor.staff else visit.created_at,
+    )
+
+    async def write(placement: Placement) -> Visit | None:
+        chosen = msgspec.structs.replace(
+            visit, patient_id=patient.id, room_id=placement.room, equipment_ids=placement.equipment
+        )
+        booked = await store.book_held(connection, clinic.id, chosen, created_by=actor.name, now=now)
+        if booked is not None:
+            await store.occupy(connection, clinic.id, visit.id, occupied_by(wish, placement))
+        return booked
+
+    try:
+        booked = await placed(connection, clinic, wish, now=now, write=write)
+    except SlotTaken as taken:
+        if held.expired:
+            raise HoldExpired(**taken.members) from taken
+        raise
+    if booked is None:
+        held = await find_hold(connection, clinic, hold_id, token)
+        return await _booked_already(connection, clinic, held.visit, booking)
+    return await _announce_booking(connection, clinic, booked, patient, actor, now)
+
+
+async def _announce_booking(
+    connection: Connection, clinic: Clinic, visit: Visit, patient: Patient, actor: Actor, now: datetime
+) -> BookedVisit:
+    planned = plan_notice(clinic, visit, patient, "booked", now) + plan_reminders(clinic, visit, patient, now)
+    await add_messages(connection, clinic.id, planned)
+    details: dict[str, Any] = {
+        "visit_type": visit.visit_type,
+        "starts_at": visit.starts_at,
+        "therapist": clinic.therapists_by_id[visit.therapist_id].code,
+        "messages": kinds(planned),
+    }
+    if visit.overbook_reason is not None:
+        details["overbook_reason"] = visit.overbook_reason
+    await audit_visit(connection, clinic, actor, "visit.booked", visit, details)
+    return BookedVisit(visit=visit, patient=patient)
+
+
+async def _booked_already(
+    connection: Connection, clinic: Clinic, visit: Visit, booking: Booking
+) -> BookedVisit:
+    """Answer a hold booked a second time: with the visit for the same patient, as unknown for anybody else."""
+    patient = await patient_of(connection, clinic, visit)
+    details = booking.details
+    same = patient.id == booking.patient_id or (
+        details is not None
+        and details.phone == patient.phone
+        and details.name_key == name_key(patient.family_name, patient.given_name)
+    )
+    if not same:
+        raise HoldNotFound
+    return BookedVisit(visit=visit, patient=patient)
+
+
+async def _patient(connection: Connection, clinic: Clinic, booking: Booking, actor: Actor) -> Patient:
+    if booking.details is not None:
+        patient = await find_or_add_patient(connection, clinic.id, booking.details, trusted=actor.staff)
+    else:
+        found = booking.patient_id and await fetch_patient(connection, clinic.id, booking.patient_id)
+        if not found:
+            raise NotFound("There is no such patient.")
+        patient = found
+    if booking.sms_consent is None or booking.sms_consent == patient.sms_consent:
+        return patient
+    return await add_consent(
+        connection,
+        clinic.id,
+        patient,
+        channel="sms",
+        granted=booking.sms_consent,
+        wording_version=booking.wording_version,
+        method=booking.consent_method,
+        actor=actor.name,
+    )

@@ -1,0 +1,213 @@
+"""Sending what is due, and finding out what became of what may have been sent.
+
+The protocol (MESSAGES, section 8): a claim and the text are committed before a byte leaves; whatever cannot be
+known afterwards is ``unknown`` and the provider is asked before anything is sent again. ``now`` is None in
+production, where the database's clock decides.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import asyncpg
+import msgspec
+import structlog
+
+from scheduler.channels.base import Envelope, MessageChannel, Outcome
+from scheduler.channels.texts import Rendered, Texts, render
+from scheduler.domain.clinics import Channel, Clinic
+from scheduler.domain.messages import State, next_text_time, retry_delay
+from scheduler.services.directory import Directory
+from scheduler.settings import Settings
+from scheduler.store.connections import Pool
+from scheduler.store.dispatch import (
+    ClaimedMessage,
+    DoubtfulMessage,
+    claim_messages,
+    defer_message,
+    doubt_lost_leases,
+    record_rendered,
+    resolve_doubt,
+    settle_message,
+    take_doubtful,
+    unbound_ids,
+)
+from scheduler.store.units import unit_of_work
+
+# After this many tries that certainly did not leave, a person must look at the message.
+MOST_ATTEMPTS = 10
+BATCH = 50
+CONCURRENCY = 10
+# A channel that is misconfigured is tried again this much later; nothing is wrong with its messages.
+PAUSE_SECONDS = 900.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Post(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that sending needs, put together once a process."""
+
+    pool: Pool
+    directory: Directory
+    channels: Mapping[Channel, MessageChannel]
+    texts: Texts
+    settings: Settings
+
+
+class _Ready(msgspec.Struct, frozen=True, kw_only=True):
+    message: ClaimedMessage
+    envelope: Envelope
+
+
+async def send_due(post: Post, *, now: datetime | None = None) -> int:
+    """Claim one batch of due messages, send them, and write what came of it; return how many were taken up."""
+    async with unit_of_work(post.pool) as connection:
+        claimed = await claim_messages(
+            connection, limit=BATCH, lease_seconds=post.settings.message_lease_seconds, now=now
+        )
+        ready: list[_Ready] = []
+        moment = now or datetime.now(UTC)
+        for message in claimed:
+            clinic = post.directory.by_id(message.clinic_id)
+            opens_at = next_text_time(clinic, moment) if clinic and message.channel == "sms" else moment
+            if clinic is None or opens_at > moment:
+                await defer_message(connection, message, opens_at)
+            else:
+                ready.append(_Ready(message=message, envelope=_envelope(post, clinic, message, moment)))
+        await record_rendered(
+            connection,
+            [
+                (one.message.clinic_id, one.message.id, {"subject": one.envelope.subject, "text": one.envelope.text})
+                for one in ready
+            ],
+        )
+    gate = asyncio.Semaphore(CONCURRENCY)
+    await asyncio.gather(*(_send(post, one, gate, now) for one in ready))
+    return len(claimed)
+
+
+async def _send(post: Post, ready: _Ready, gate: asyncio.Semaphore, now: datetime | None) -> None:
+    message = ready.message
+    async with gate:
+        outcome = await post.channels[message.channel].send(ready.envelope)
+    state, retry_after, check_after = _verdict(post.settings, message, outcome)
+    async with post.pool.acquire() as connection:
+        settled = await settle_message(
+            connection,
+            message,
+            state=state,
+            outcome=outcome.result,
+            provider_id=outcome.provider_id,
+            http_status=outcome.http_status,
+            error_code=outcome.error_code,
+            reason=outcome.reason or None,
+            retry_after_seconds=retry_after,
+            check_after_seconds=check_after,
+            now=now,
+        )
+    _log.info(
+        "message.attempted",
+        message_id=str(message.id),
+        channel=message.channel,
+        template=message.template,
+        outcome=outcome.result,
+        state=state if settled else "decided elsewhere",
+    )
+
+
+def _verdict(
+    settings: Settings, message: ClaimedMessage, outcome: Outcome
+) -> tuple[State, float | None, float | None]:
+    """Return the state an attempt leads to, after how many seconds to try again, and after how many to ask."""
+    if outcome.result == "accepted":
+        return "sent", None, None
+    if outcome.result == "refused":
+        return "failed", None, None
+    if outcome.result == "unknown":
+        return "unknown", None, float(settings.message_reconcile_seconds[0])
+    if outcome.result == "paused":
+        return "pending", PAUSE_SECONDS, None
+    if message.attempts >= MOST_ATTEMPTS:
+        return "dead", None, None
+    delay = retry_delay(message.attempts, random.random())  # noqa: S311 - jitter, not a secret
+    return "pending", delay.total_seconds(), None
+
+
+async def settle_doubts(post: Post) -> int:
+    """Take up messages whose sender went silent or whose fate is unknown, ask the provider, and decide.
+
+    A match binds the provider's id. No trace after the last check means that it may be sent again while it is
+    still of use; a channel that cannot be asked (email) waits as long, and the same Message-ID hides a double.
+    Returns how many were decided.
+    """
+    first_check = float(post.settings.message_reconcile_seconds[0])
+    async with post.pool.acquire() as connection:
+        await doubt_lost_leases(connection, first_check)
+        doubtful = await take_doubtful(connection, limit=BATCH, lease_seconds=post.settings.message_lease_seconds)
+    decided = [await _settle_doubt(post, message) for message in doubtful]
+    return sum(decided)
+
+
+async def _settle_doubt(post: Post, message: DoubtfulMessage) -> bool:
+    found = await _ask(post, message)
+    async with post.pool.acquire() as connection:
+        fresh = await unbound_ids(connection, message.clinic_id, message.channel, found or ())
+        left = [seconds - message.age for seconds in post.settings.message_reconcile_seconds if seconds > message.age]
+        if fresh:
+            state, wait, reason = "sent", None, None
+        elif left:
+            state, wait, reason = "unknown", left[0], "It may have left; the provider is being asked."
+        else:
+            state, wait, reason = "pending", None, "The provider shows no trace of it; it goes again."
+        try:
+            await resolve_doubt(
+                connection,
+                message,
+                state=state,
+                provider_id=fresh[-1] if fresh else None,
+                reason=reason,
+                check_after_seconds=wait,
+            )
+        except asyncpg.UniqueViolationError:
+            # A status callback bound the id between our look and our write, and has decided.
+            return False
+    _log.info("message.doubt", message_id=str(message.id), channel=message.channel, state=state)
+    return state != "unknown"
+
+
+async def _ask(post: Post, message: DoubtfulMessage) -> tuple[str, ...] | None:
+    envelope = Envelope(
+        message_id=message.id,
+        address=message.address,
+        sender="",
+        subject=message.rendered["subject"],
+        text=message.rendered["text"],
+        useful_for_seconds=0,
+    )
+    return await post.channels[message.channel].find(envelope, message.first_attempt_at)
+
+
+def _envelope(post: Post, clinic: Clinic, message: ClaimedMessage, now: datetime) -> Envelope:
+    rendered = render_message(post.texts, clinic, message)
+    return Envelope(
+        message_id=message.id,
+        address=message.address,
+        sender=post.settings.email_from or clinic.settings.email_from if message.channel == "email" else "",
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+        useful_for_seconds=max(1, int((message.expires_at - now).total_seconds())),
+    )
+
+
+def render_message(texts: Texts, clinic: Clinic, message: ClaimedMessage) -> Rendered:
+    """Return the words of a message as they stand now."""
+    return render(
+        texts,
+        clinic,
+        template=message.template,
+        channel=message.channel,
+        language=message.language,
+        variables=message.variables,
+    )

@@ -1,0 +1,57 @@
+"""The clinics of this installation, kept in memory and looked at again now and then.
+
+Clinics, visit types and people change when somebody applies a clinic file; every request needs them. Windows,
+overrides and what is taken are never kept here: those are read for every answer.
+"""
+
+import asyncio
+from uuid import UUID
+
+import structlog
+
+from scheduler.domain.clinics import Clinic
+from scheduler.errors import ConfigurationError
+from scheduler.store.clinics import load_clinics
+from scheduler.store.connections import Pool
+
+REFRESH_SECONDS = 15.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Directory:
+    """The clinics, in the order of their files; the first answers for hosts that no clinic names."""
+
+    def __init__(self, clinics: list[Clinic]) -> None:
+        self.replace(clinics)
+
+    def replace(self, clinics: list[Clinic]) -> None:
+        self.clinics = clinics
+        self._by_id = {clinic.id: clinic for clinic in clinics}
+        self._by_host = {host: clinic for clinic in reversed(clinics) for host in clinic.settings.hosts}
+
+    def by_id(self, clinic_id: UUID) -> Clinic | None:
+        return self._by_id.get(clinic_id)
+
+    def for_host(self, host: str) -> Clinic:
+        """Return the clinic that a public request to this host means; a port is not part of it."""
+        return self._by_host.get(host.rpartition(":")[0] or host) or self.clinics[0]
+
+
+async def open_directory(pool: Pool) -> Directory:
+    """Load the clinics. Raises ConfigurationError where none has been applied yet."""
+    async with pool.acquire() as connection:
+        clinics = await load_clinics(connection)
+    if not clinics:
+        raise ConfigurationError("no clinic has been loaded yet: run `scheduler apply` first")
+    return Directory(clinics)
+
+
+async def keep_fresh(directory: Directory, pool: Pool) -> None:
+    """Reload the clinics every now and then, for as long as the process lives."""
+    while True:
+        await asyncio.sleep(REFRESH_SECONDS)
+        try:
+            directory.replace((await open_directory(pool)).clinics)
+        except Exception as problem:  # noqa: BLE001 - yesterday's clinics are better than none
+            _log.warning("directory.stale", problem=type(problem).__name__)

@@ -1,0 +1,136 @@
+"""A time kept for a few minutes while somebody types. The hold is a courtesy; the booking checks everything again."""
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from scheduler.domain.actors import Actor
+from scheduler.domain.availability import Placement
+from scheduler.domain.clinics import Clinic, Therapist, VisitType
+from scheduler.domain.visits import Visit
+from scheduler.errors import HoldExpired, HoldNotFound, WrongStatus
+from scheduler.ids import new_id
+from scheduler.services.placement import Wish, occupied_by, placed
+from scheduler.store import visits as store
+from scheduler.store.audit import add_audit_event
+from scheduler.store.connections import Connection
+from scheduler.store.visits import HeldVisit
+
+EXTENSIONS = 10
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold as its holder gets it. The token is told once and kept only as a hash."""
+
+    visit: Visit
+    token: str
+    expires_at: datetime
+
+
+def hash_token(token: str) -> bytes:
+    """Return what is stored of a token: 256 random bits need no slow hash."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def place_hold(
+    connection: Connection,
+    clinic: Clinic,
+    visit_type: VisitType,
+    starts_at: datetime,
+    *,
+    therapist: Therapist | None,
+    actor: Actor,
+    now: datetime,
+) -> Hold:
+    """Keep a start for the clinic's hold time. Raises PlacementRefused with alternatives."""
+    wish = Wish(
+        visit_type=visit_type, starts_at=starts_at, therapist=therapist, bound_at=None if actor.staff else now
+    )
+    token = secrets.token_urlsafe(32)
+
+    async def write(placement: Placement) -> Hold:
+        visit = Visit(
+            id=new_id(),
+            status="held",
+            version=1,
+            visit_type=visit_type.code,
+            therapist_id=placement.therapist,
+            room_id=placement.room,
+            equipment_ids=placement.equipment,
+            patient_id=None,
+            starts_at=starts_at,
+            ends_at=wish.ends_at,
+            created_by=actor.name,
+            created_at=now,
+            booked_at=None,
+            cancel_reason=None,
+            overbook_reason=None,
+            previous_status=None,
+            status_changed_at=now,
+        )
+        expires_at = await store.insert_visit(
+            connection,
+            clinic.id,
+            visit,
+            occupied_by(wish, placement),
+            token_hash=hash_token(token),
+            hold_minutes=clinic.settings.hold_minutes,
+        )
+        assert expires_at is not None  # noqa: S101 - holds run out
+        await _audit(connection, clinic, actor, "hold.placed", visit)
+        return Hold(visit=visit, token=token, expires_at=expires_at)
+
+    return await placed(connection, clinic, wish, now=now, write=write)
+
+
+async def find_hold(
+    connection: Connection, clinic: Clinic, hold_id: UUID, token: str, *, for_update: bool = False
+) -> HeldVisit:
+    """Return what began as this hold. A wrong token and an unknown id look the same: HoldNotFound."""
+    held = await store.fetch_hold(connection, clinic.id, hold_id, for_update=for_update)
+    known = held.token_hash if held else bytes(32)
+    if not hmac.compare_digest(known, hash_token(token)) or held is None:
+        raise HoldNotFound
+    return held
+
+
+async def extend_hold(
+    connection: Connection, clinic: Clinic, hold_id: UUID, token: str, *, actor: Actor
+) -> tuple[Visit, datetime]:
+    """Let a hold run on, at most ten times. Raises HoldNotFound, HoldExpired or WrongStatus."""
+    held = await find_hold(connection, clinic, hold_id, token, for_update=True)
+    if held.visit.status == "expired" or held.visit.status == "held" and held.expired:
+        raise HoldExpired
+    if held.visit.status != "held":
+        raise WrongStatus("This hold has become a visit.", status=held.visit.status, allowed=[])
+    if held.extensions >= EXTENSIONS:
+        raise WrongStatus(f"A hold can be extended {EXTENSIONS} times.", status="held", allowed=[])
+    expires_at = await store.extend_hold(connection, clinic.id, hold_id, clinic.settings.hold_minutes)
+    await _audit(connection, clinic, actor, "hold.extended", held.visit)
+    return held.visit, expires_at
+
+
+async def release_hold(connection: Connection, clinic: Clinic, hold_id: UUID, token: str, *, actor: Actor) -> None:
+    """Free a hold at once; one that has ended already is fine. Raises HoldNotFound, or WrongStatus once booked."""
+    held = await find_hold(connection, clinic, hold_id, token, for_update=True)
+    if held.visit.status == "held":
+        await store.expire_hold(connection, clinic.id, hold_id)
+        await _audit(connection, clinic, actor, "hold.released", held.visit)
+    elif held.visit.status != "expired":
+        raise WrongStatus("This hold has become a visit.", status=held.visit.status, allowed=[])
+
+
+async def _audit(connection: Connection, clinic: Clinic, actor: Actor, action: str, visit: Visit) -> None:
+    await add_audit_event(
+        connection,
+        clinic.id,
+        actor=actor.name,
+        action=action,
+        visit_id=visit.id,
+        request_id=actor.request_id,
+        details={"visit_type": visit.visit_type, "starts_at": visit.starts_at},
+    )

@@ -1,0 +1,147 @@
+"""The heart of every booking: hold the days still, check every rule, and write, or refuse with alternatives.
+
+This is the transaction of DESIGN section 11 from its second step on. What comes before (the idempotency key) and
+after (the commit) belongs to the caller, whose transaction this runs in.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from scheduler.domain.availability import (
+    Placement,
+    calendar_bounds,
+    check_booking_rules,
+    day_end,
+    day_start,
+    overbook,
+    place,
+)
+from scheduler.domain.clinics import Clinic, Place, Therapist, VisitType
+from scheduler.domain.times import epoch_minute, instant_at
+from scheduler.errors import PlacementRefused, SlotTaken
+from scheduler.services.availability import alternatives
+from scheduler.store.availability import load_calendar
+from scheduler.store.connections import Connection
+from scheduler.store.locks import lock_days, release_days
+from scheduler.store.visits import Occupied, ResourceTaken, expire_holds
+
+Written = TypeVar("Written")
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants: a visit type at a start, perhaps with a certain therapist, room or patient.
+
+    ``bound_at`` is the moment whose notice and horizon bind the wish, None for staff, whom they do not bind.
+    ``without_visit`` is the visit that is to move or be booked, whose present place does not stand in its way.
+    """
+
+    visit_type: VisitType
+    starts_at: datetime
+    therapist: Therapist | None = None
+    room: Place | None = None
+    patient_id: UUID | None = None
+    without_visit: UUID | None = None
+    bound_at: datetime | None = None
+    overbook: bool = False
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.starts_at + self.visit_type.duration
+
+
+async def placed(
+    connection: Connection,
+    clinic: Clinic,
+    wish: Wish,
+    *,
+    now: datetime,
+    write: Callable[[Placement], Awaitable[Written]],
+) -> Written:
+    """Find the wish a place and ``write`` it there, with the clinic's days locked until the transaction ends.
+
+    Raises a PlacementRefused that carries alternatives; the locks are given back before those are looked for, so
+    that losers of a race do not make each other wait.
+    """
+    try:
+        return await _attempt(connection, clinic, wish, write)
+    except asyncpg.DeadlockDetectedError:
+        # The order of locks rules this out among our own transactions; somebody else's may still collide, once.
+        await release_days(connection)
+        await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - jitter, not a secret
+        refusal: PlacementRefused
+        try:
+            return await _attempt(connection, clinic, wish, write)
+        except PlacementRefused as refused:
+            refusal = refused
+    except PlacementRefused as refused:
+        refusal = refused
+    await release_days(connection)
+    refusal.members["alternatives"] = await alternatives(
+        connection,
+        clinic,
+        wish.visit_type,
+        epoch_minute(wish.starts_at),
+        now=now,
+        therapist=wish.therapist,
+        staff=wish.bound_at is None,
+    )
+    raise refusal
+
+
+async def _attempt(
+    connection: Connection, clinic: Clinic, wish: Wish, write: Callable[[Placement], Awaitable[Written]]
+) -> Written:
+    visit_type = wish.visit_type
+    start = epoch_minute(wish.starts_at)
+    span_start, span_end = calendar_bounds(visit_type, start, start + visit_type.duration_minutes)
+    first_day = instant_at(span_start, clinic.zone).date()
+    last_day = instant_at(span_end, clinic.zone).date()
+    await lock_days(connection, clinic.id, {first_day, clinic.local(wish.starts_at).date(), last_day})
+    await expire_holds(
+        connection,
+        clinic_id=clinic.id,
+        starts=instant_at(span_start, clinic.zone).astimezone(UTC),
+        ends=instant_at(span_end, clinic.zone).astimezone(UTC),
+    )
+    # The whole local day is read, because the least loaded therapist is found by it.
+    day = clinic.local(wish.starts_at).date()
+    calendar = await load_calendar(
+        connection,
+        clinic,
+        visit_type,
+        (min(span_start, day_start(day, clinic.zone)), max(span_end, day_end(day, clinic.zone))),
+        therapist_id=wish.therapist.id if wish.therapist else None,
+        patient_id=wish.patient_id,
+        without_visit=wish.without_visit,
+    )
+    room = wish.room.id if wish.room else None
+    if wish.overbook and wish.therapist is not None:
+        placement = overbook(calendar, visit_type, start, therapist=wish.therapist, room=room)
+    else:
+        if wish.bound_at is not None:
+            check_booking_rules(visit_type, clinic, start, wish.bound_at)
+        placement = place(calendar, clinic, visit_type, start, therapist=wish.therapist, room=room)
+    try:
+        return await write(placement)
+    except (ResourceTaken, asyncpg.ExclusionViolationError) as taken:
+        raise SlotTaken from taken
+
+
+def occupied_by(wish: Wish, placement: Placement) -> list[Occupied]:
+    """Return what a visit placed so keeps busy: its places with buffers, the patient for the visit's own time."""
+    starts = wish.starts_at - wish.visit_type.buffer_before
+    ends = wish.ends_at + wish.visit_type.buffer_after
+    resources = [placement.therapist, *([placement.room] if placement.room else []), *placement.equipment]
+    occupied = [Occupied(resource, starts, ends) for resource in resources]
+    if wish.patient_id is not None:
+        occupied.append(Occupied(wish.patient_id, wish.starts_at, wish.ends_at))
+    return occupied
+
+

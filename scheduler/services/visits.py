@@ -1,0 +1,277 @@
+"""Everything that may happen to a booked visit. One function is one use case, in the caller's transaction."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from scheduler.domain.actors import Actor
+from scheduler.domain.availability import Placement
+from scheduler.domain.clinics import Clinic, Therapist, VisitType
+from scheduler.domain.messages import Notice, kinds, plan_notice, plan_reminders
+from scheduler.domain.patients import Patient
+from scheduler.domain.visits import LIVE, Action, Status, Visit, after, check_patient_may_change, undone
+from scheduler.errors import NotFound, VersionMismatch
+from scheduler.services.placement import Wish, occupied_by, placed
+from scheduler.store import visits as store
+from scheduler.store.audit import add_audit_event
+from scheduler.store.connections import Connection
+from scheduler.store.messages import add_messages, last_notice, void_messages
+from scheduler.store.patients import fetch_patient, fetch_patients
+
+
+class BookedVisit(msgspec.Struct, frozen=True, kw_only=True):
+    """A visit and whose it is."""
+
+    visit: Visit
+    patient: Patient
+
+
+async def find_visit(connection: Connection, clinic: Clinic, visit_id: UUID) -> BookedVisit:
+    """Return a visit. Raises NotFound."""
+    visit = await store.fetch_visit(connection, clinic.id, visit_id)
+    return BookedVisit(visit=_known(visit), patient=await patient_of(connection, clinic, _known(visit)))
+
+
+async def list_visits(
+    connection: Connection,
+    clinic: Clinic,
+    *,
+    starts_from: datetime | None,
+    starts_before: datetime | None,
+    therapist_id: UUID | None,
+    patient_id: UUID | None,
+    status: Status | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> tuple[list[BookedVisit], bool]:
+    """Return at most ``limit`` visits in order of start and id, and whether more follow; holds are not visits."""
+    found = await store.list_visits(
+        connection,
+        clinic.id,
+        starts_from=starts_from,
+        starts_before=starts_before,
+        therapist_id=therapist_id,
+        patient_id=patient_id,
+        status=status,
+        after=after,
+        limit=limit + 1,
+    )
+    patients = await fetch_patients(
+        connection, clinic.id, list({visit.patient_id for visit in found if visit.patient_id is not None})
+    )
+    booked = [
+        BookedVisit(visit=visit, patient=patients[visit.patient_id])
+        for visit in found[:limit]
+        if visit.patient_id is not None
+    ]
+    return booked, len(found) > limit
+
+
+async def reschedule(
+    connection: Connection,
+    clinic: Clinic,
+    visit_id: UUID,
+    starts_at: datetime,
+    *,
+    version: int,
+    therapist: Therapist | None = None,
+    notify: bool = True,
+    actor: Actor,
+    now: datetime,
+) -> BookedVisit:
+    """Move a visit in one step: it keeps its old time until the new one is its own.
+
+    Without a therapist it stays with the same one where they are free then, else anybody qualified takes it.
+    Raises NotFound, VersionMismatch, WrongStatus, TooLateToChange, or PlacementRefused with alternatives.
+    """
+    visit, patient = await _changeable(connection, clinic, visit_id, version, actor, now, "reschedule")
+    visit_type = _type_of(clinic, visit)
+    wish = Wish(
+        visit_type=visit_type,
+        starts_at=starts_at,
+        therapist=therapist or clinic.therapists_by_id.get(visit.therapist_id),
+        patient_id=patient.id,
+        without_visit=visit.id,
+        bound_at=None if actor.staff else now,
+    )
+
+    async def write(placement: Placement) -> Visit:
+        await store.occupy(connection, clinic.id, visit.id, occupied_by(wish, placement))
+        moved = msgspec.structs.replace(
+            visit,
+            starts_at=starts_at,
+            ends_at=wish.ends_at,
+            therapist_id=placement.therapist,
+            room_id=placement.room,
+            equipment_ids=placement.equipment,
+        )
+        return await store.move(connection, clinic.id, moved, status=after(visit, "reschedule", now), now=now)
+
+    moved = await placed(connection, clinic, wish, now=now, write=write)
+    await void_messages(connection, clinic.id, visit.id, "The visit was moved.")
+    planned = plan_reminders(clinic, moved, patient, now)
+    if notify:
+        planned = plan_notice(clinic, moved, patient, "rescheduled", now, was=visit.starts_at) + planned
+    await add_messages(connection, clinic.id, planned)
+    await audit_visit(
+        connection, clinic, actor, "visit.rescheduled", moved,
+        {"from": visit.starts_at, "to": moved.starts_at, "messages": kinds(planned)},
+    )  # fmt: skip
+    return BookedVisit(visit=moved, patient=patient)
+
+
+async def cancel(
+    connection: Connection,
+    clinic: Clinic,
+    visit_id: UUID,
+    *,
+    version: int,
+    reason: str,
+    by: Literal["patient", "clinic"] = "patient",
+    notify: bool = True,
+    actor: Actor,
+    now: datetime,
+) -> BookedVisit:
+    """Cancel a visit and void its reminders. Raises NotFound, VersionMismatch, WrongStatus or TooLateToChange."""
+    visit, patient = await _changeable(connection, clinic, visit_id, version, actor, now, "cancel")
+    cancelled = await store.set_status(
+        connection, clinic.id, visit, after(visit, "cancel", now), now=now, undo_to=visit.status, cancel_reason=reason
+    )
+    await void_messages(connection, clinic.id, visit.id, "The visit was cancelled.")
+    notice: Notice = "cancelled_by_patient" if by == "patient" else "cancelled_by_clinic"
+    planned = plan_notice(clinic, cancelled, patient, notice, now) if notify else []
+    await add_messages(connection, clinic.id, planned)
+    await audit_visit(
+        connection, clinic, actor, "visit.cancelled", cancelled, {"by": by, "messages": kinds(planned)}
+    )
+    return BookedVisit(visit=cancelled, patient=patient)
+
+
+async def change_status(
+    connection: Connection,
+    clinic: Clinic,
+    visit_id: UUID,
+    action: Action,
+    *,
+    version: int,
+    actor: Actor,
+    now: datetime,
+) -> BookedVisit:
+    """Confirm, check in, complete or mark a no-show. Raises NotFound, VersionMismatch or WrongStatus.
+
+    Confirming what is confirmed changes nothing, so that a second tap is harmless.
+    """
+    visit = await _locked(connection, clinic, visit_id, version)
+    patient = await patient_of(connection, clinic, visit)
+    status = after(visit, action, now)
+    if status == visit.status:
+        return BookedVisit(visit=visit, patient=patient)
+    changed = await store.set_status(connection, clinic.id, visit, status, now=now, undo_to=visit.status)
+    if status not in LIVE or status == "arrived":
+        await void_messages(connection, clinic.id, visit.id, "The visit has begun or is over.")
+    await audit_visit(connection, clinic, actor, f"visit.{status}", changed, {"from": visit.status})
+    return BookedVisit(visit=changed, patient=patient)
+
+
+async def undo(
+    connection: Connection, clinic: Clinic, visit_id: UUID, *, version: int, actor: Actor, now: datetime
+) -> BookedVisit:
+    """Take back the last change of status within ten minutes, where the visit's place is still free.
+
+    Raises NotFound, VersionMismatch, WrongStatus, or SlotTaken with alternatives.
+    """
+    visit = await _locked(connection, clinic, visit_id, version)
+    patient = await patient_of(connection, clinic, visit)
+    status = undone(visit, now)
+    if visit.status in LIVE or status not in LIVE:
+        back = await store.set_status(connection, clinic.id, visit, status, now=now, undo_to=None)
+    else:
+        back = await _return_to_calendar(connection, clinic, visit, patient, status, now)
+    if status in ("booked", "confirmed"):
+        planned = plan_reminders(clinic, back, patient, now)
+        if visit.status == "cancelled":
+            await void_messages(connection, clinic.id, visit.id, "The cancellation was undone.")
+            # Where the last thing the patient heard is not that they are booked, they hear it now.
+            if await last_notice(connection, clinic.id, visit.id) not in ("booked", "rescheduled"):
+                planned = plan_notice(clinic, back, patient, "booked", now) + planned
+        await add_messages(connection, clinic.id, planned)
+    await audit_visit(connection, clinic, actor, "visit.undone", back, {"from": visit.status, "to": status})
+    return BookedVisit(visit=back, patient=patient)
+
+
+async def _return_to_calendar(
+    connection: Connection, clinic: Clinic, visit: Visit, patient: Patient, status: Status, now: datetime
+) -> Visit:
+    wish = Wish(
+        visit_type=_type_of(clinic, visit),
+        starts_at=visit.starts_at,
+        therapist=clinic.therapists_by_id.get(visit.therapist_id),
+        room=clinic.rooms_by_id.get(visit.room_id) if visit.room_id else None,
+        patient_id=patient.id,
+        without_visit=visit.id,
+        overbook=visit.overbook_reason is not None,
+    )
+
+    async def write(placement: Placement) -> Visit:
+        await store.occupy(
+            connection, clinic.id, visit.id, occupied_by(wish, placement), overbooked=wish.overbook
+        )
+        return await store.set_status(connection, clinic.id, visit, status, now=now, undo_to=None)
+
+    return await placed(connection, clinic, wish, now=now, write=write)
+
+
+async def patient_of(connection: Connection, clinic: Clinic, visit: Visit) -> Patient:
+    """Return whose visit it is. Raises NotFound."""
+    patient = visit.patient_id and await fetch_patient(connection, clinic.id, visit.patient_id)
+    if not patient:
+        raise NotFound
+    return patient
+
+
+async def _locked(connection: Connection, clinic: Clinic, visit_id: UUID, version: int) -> Visit:
+    visit = _known(await store.fetch_visit(connection, clinic.id, visit_id, for_update=True))
+    if visit.version != version:
+        raise VersionMismatch(etag=f'"{visit.version}"')
+    return visit
+
+
+async def _changeable(
+    connection: Connection, clinic: Clinic, visit_id: UUID, version: int, actor: Actor, now: datetime, action: Action
+) -> tuple[Visit, Patient]:
+    visit = await _locked(connection, clinic, visit_id, version)
+    after(visit, action, now)
+    if not actor.staff:
+        check_patient_may_change(visit, _type_of(clinic, visit), now, clinic.settings.phone)
+    return visit, await patient_of(connection, clinic, visit)
+
+
+def _known(visit: Visit | None) -> Visit:
+    if visit is None:
+        raise NotFound("There is no such visit.")
+    return visit
+
+
+def _type_of(clinic: Clinic, visit: Visit) -> VisitType:
+    visit_type = clinic.visit_types.get(visit.visit_type)
+    if visit_type is None:
+        raise NotFound("The clinic no longer offers this kind of visit.")
+    return visit_type
+
+
+async def audit_visit(
+    connection: Connection, clinic: Clinic, actor: Actor, action: str, visit: Visit, details: dict[str, Any]
+) -> None:
+    """Append what happened to a visit to its trace."""
+    await add_audit_event(
+        connection,
+        clinic.id,
+        actor=actor.name,
+        action=action,
+        visit_id=visit.id,
+        patient_id=visit.patient_id,
+        request_id=actor.request_id,
+        details={"version": visit.version, **details},
+    )

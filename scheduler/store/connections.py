@@ -1,0 +1,97 @@
+"""The pool of PostgreSQL connections, and what every connection of it is set to."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import msgspec
+
+from scheduler.errors import ConfigurationError
+from scheduler.settings import Settings
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+# Without all three of these a half-open database hangs requests for more than a minute (DESIGN, database rules).
+CONNECT_SECONDS = 5.0
+ACQUIRE_SECONDS = 3.0
+COMMAND_SECONDS = 10.0
+
+# The server gives up first, so that the session is usable again when the client's own limit would strike.
+SERVER_LIMITS = {
+    "application_name": "scheduler",
+    "timezone": "UTC",
+    "statement_timeout": "8s",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "15s",
+}
+
+
+def _encode_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+async def prepare(connection: Connection) -> None:
+    """Let jsonb columns go in and out as Python values; msgspec Structs are encoded as objects."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode_json, decoder=msgspec.json.decode, format="text"
+    )
+
+
+async def connect(settings: Settings, *, dsn: str | None = None) -> "asyncpg.Connection[asyncpg.Record]":
+    """Open one connection outside the pool: for commands, and for LISTEN, which a pooled one may not keep."""
+    connection = await asyncpg.connect(
+        dsn or settings.database_url,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        server_settings=SERVER_LIMITS,
+        statement_cache_size=settings.database_statement_cache_size,
+    )
+    await prepare(connection)
+    return connection
+
+
+@asynccontextmanager
+async def open_pool(settings: Settings) -> AsyncIterator[Pool]:
+    """Open the pool, refuse a server that may lose what it acknowledged, and close the pool on leaving.
+
+    Raises ConfigurationError, one sentence, where the server cannot be reached or is unsafe.
+    """
+    try:
+        pool = await asyncpg.create_pool(
+            settings.database_url,
+            min_size=1,
+            max_size=settings.database_pool_size,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            server_settings=SERVER_LIMITS,
+            statement_cache_size=settings.database_statement_cache_size,
+            init=prepare,
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
+        raise ConfigurationError(
+            f"DATABASE_URL: the database cannot be used ({type(problem).__name__}): is it running and reachable?"
+        ) from problem
+    try:
+        await _refuse_unsafe(pool, settings)
+        yield pool
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), timeout=3)
+        except TimeoutError:
+            pool.terminate()
+
+
+async def _refuse_unsafe(pool: Pool, settings: Settings) -> None:
+    # A server with either of these off has lost acknowledged bookings in a crash (DESIGN, database rules).
+    if settings.database_allow_unsafe:
+        return
+    for name in ("fsync", "synchronous_commit"):
+        if await pool.fetchval("select current_setting($1)", name) == "off":
+            raise ConfigurationError(f"DATABASE_URL: the server runs with {name}=off and may lose bookings; turn it on")

@@ -1,0 +1,127 @@
+"""Weekly hours, overrides and closures as the clinic's file and the front desk set them."""
+
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from scheduler.domain.availability import WeeklyWindow
+from scheduler.domain.clinic_files import DatedWindows
+from scheduler.ids import new_id
+from scheduler.store.connections import Connection
+
+
+class DatedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An override or a closure; a removed one is only remembered, and is not in force."""
+
+    plan: DatedWindows
+    set_by: Literal["file", "desk"]
+    removed: bool
+
+    @property
+    def by_desk(self) -> bool:
+        """Whether the front desk set it, or took out what the file has."""
+        return self.set_by == "desk" or self.removed
+
+
+async def fetch_windows(connection: Connection, clinic_id: UUID) -> dict[UUID, list[WeeklyWindow]]:
+    """Return the weekly windows by the therapist's id, in the order of the week."""
+    rows = await connection.fetch(
+        """select therapist_id, weekday, starts_minute, ends_minute, valid_from, valid_until
+        from working_windows where clinic_id = $1 order by weekday, starts_minute, valid_from""",
+        clinic_id,
+    )
+    windows: dict[UUID, list[WeeklyWindow]] = {}
+    for therapist_id, *fields in rows:
+        windows.setdefault(therapist_id, []).append(WeeklyWindow(*fields))
+    return windows
+
+
+async def add_window(connection: Connection, clinic_id: UUID, therapist_id: UUID, window: WeeklyWindow) -> None:
+    """Add one weekly window under a new id."""
+    await connection.execute(
+        """insert into working_windows
+            (clinic_id, therapist_id, weekday, starts_minute, ends_minute, valid_from, valid_until, id)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)""",
+        clinic_id,
+        therapist_id,
+        *msgspec.structs.astuple(window),
+        new_id(),
+    )
+
+
+async def remove_window(connection: Connection, clinic_id: UUID, therapist_id: UUID, window: WeeklyWindow) -> None:
+    """Delete the weekly window with exactly these minutes and dates."""
+    await connection.execute(
+        """delete from working_windows where clinic_id = $1 and therapist_id = $2 and weekday = $3
+            and starts_minute = $4 and ends_minute = $5 and valid_from = $6 and valid_until = $7""",
+        clinic_id,
+        therapist_id,
+        *msgspec.structs.astuple(window),
+    )
+
+
+async def fetch_overrides(connection: Connection, clinic_id: UUID) -> dict[UUID, dict[date, DatedRow]]:
+    """Return the overrides by the therapist's id and the date, the desk's and the removed ones too."""
+    rows = await connection.fetch("select * from overrides where clinic_id = $1 order by date", clinic_id)
+    overrides: dict[UUID, dict[date, DatedRow]] = {}
+    for row in rows:
+        overrides.setdefault(row["therapist_id"], {})[row["date"]] = _dated(row)
+    return overrides
+
+
+async def save_override(connection: Connection, clinic_id: UUID, therapist_id: UUID, plan: DatedWindows) -> None:
+    """Insert the clinic file's override, or make the one of its date like it."""
+    await connection.execute(
+        """insert into overrides (clinic_id, therapist_id, date, windows, reason, set_by)
+        values ($1, $2, $3, $4, $5, 'file')
+        on conflict (clinic_id, therapist_id, date) do update set windows = $4, reason = $5""",
+        clinic_id,
+        therapist_id,
+        plan.day,
+        _ranges(plan),
+        plan.reason,
+    )
+
+
+async def remove_override(connection: Connection, clinic_id: UUID, therapist_id: UUID, day: date) -> None:
+    """Delete the override of a date."""
+    await connection.execute(
+        "delete from overrides where clinic_id = $1 and therapist_id = $2 and date = $3", clinic_id, therapist_id, day
+    )
+
+
+async def fetch_closures(connection: Connection, clinic_id: UUID) -> dict[date, DatedRow]:
+    """Return the closures by date, the desk's and the removed ones too."""
+    rows = await connection.fetch("select * from closures where clinic_id = $1 order by date", clinic_id)
+    return {row["date"]: _dated(row) for row in rows}
+
+
+async def save_closure(connection: Connection, clinic_id: UUID, plan: DatedWindows) -> None:
+    """Insert the clinic file's closure, or make the one of its date like it."""
+    await connection.execute(
+        """insert into closures (clinic_id, date, windows, reason, set_by) values ($1, $2, $3, $4, 'file')
+        on conflict (clinic_id, date) do update set windows = $3, reason = $4""",
+        clinic_id,
+        plan.day,
+        _ranges(plan),
+        plan.reason,
+    )
+
+
+async def remove_closure(connection: Connection, clinic_id: UUID, day: date) -> None:
+    """Delete the closure of a date."""
+    await connection.execute("delete from closures where clinic_id = $1 and date = $2", clinic_id, day)
+
+
+def _dated(row: asyncpg.Record) -> DatedRow:
+    windows = tuple((window.lower, window.upper) for window in row["windows"])
+    return DatedRow(
+        plan=DatedWindows(row["date"], windows, row["reason"]), set_by=row["set_by"], removed=row["removed"]
+    )
+
+
+def _ranges(plan: DatedWindows) -> "list[asyncpg.Range[int]]":
+    return [asyncpg.Range(starts, ends) for starts, ends in plan.windows]

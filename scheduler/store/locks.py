@@ -1,0 +1,49 @@
+"""Advisory locks, all held until the transaction ends.
+
+Order, the same everywhere, so that nobody waits in a circle: the idempotency key, the clinic, then its days in
+order. A booking takes the clinic shared and the days it touches exclusively; a change of the clinic's hours takes
+the clinic exclusively. So the rules that a booking checks hold still until it commits, and bookings on different
+days do not wait for each other.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from hashlib import blake2b
+from uuid import UUID
+
+from scheduler.store.connections import Connection
+
+
+def _lock_number(*parts: object) -> int:
+    """Return the signed 64-bit number that names a lock to PostgreSQL."""
+    digest = blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+async def try_lock_idempotency_key(connection: Connection, clinic_id: UUID, caller: str, key: str) -> bool:
+    """Take the key's lock, or return False at once where another transaction holds it."""
+    number = _lock_number("idempotency", clinic_id, caller, key)
+    return await connection.fetchval("select pg_try_advisory_xact_lock($1)", number)
+
+
+async def lock_clinic(connection: Connection, clinic_id: UUID, *, exclusive: bool) -> None:
+    """Hold the clinic's hours still (shared), or change them (exclusive)."""
+    function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
+    await connection.execute(f"select {function}($1)", _lock_number("clinic", clinic_id))
+
+
+async def lock_days(connection: Connection, clinic_id: UUID, days: Iterable[date]) -> None:
+    """Hold the clinic's hours still and take its days, behind a savepoint called ``placement``.
+
+    Rolling back to the savepoint gives the locks back, so that a refused booking can look for alternatives
+    without making the others wait. One round trip.
+    """
+    locks = [f"pg_advisory_xact_lock_shared({_lock_number('clinic', clinic_id)})"]
+    locks += [f"pg_advisory_xact_lock({_lock_number('day', clinic_id, day)})" for day in sorted(set(days))]
+    statements = "; ".join(f"select {lock}" for lock in locks)
+    await connection.execute(f"savepoint placement; {statements}")
+
+
+async def release_days(connection: Connection) -> None:
+    """Undo what was done since ``lock_days`` and give its locks back."""
+    await connection.execute("rollback to savepoint placement")

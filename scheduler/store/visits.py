@@ -1,0 +1,322 @@
+"""Visits, and the occupancy rows that keep two of them off one therapist, room, device or patient."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from scheduler.domain.visits import LIVE, Status, Visit
+from scheduler.store.connections import Connection
+from scheduler.store.rows import to_struct
+
+_COLUMNS = """id, status, version, visit_type, therapist_id, room_id, equipment_ids, patient_id, starts_at, ends_at,
+    created_by, created_at, booked_at, cancel_reason, overbook_reason, previous_status, status_changed_at"""
+
+
+class Occupied(msgspec.Struct, frozen=True):
+    """A resource and the stretch, buffers included, for which a visit keeps it busy."""
+
+    resource_id: UUID
+    starts: datetime
+    ends: datetime
+
+
+class HeldVisit(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold as its holder must prove it: the visit that it is or became, and the token's hash.
+
+    ``expired`` is by the database's clock, and true as well for a hold that was released.
+    """
+
+    visit: Visit
+    token_hash: bytes
+    extensions: int
+    expired: bool
+
+
+async def fetch_visit(
+    connection: Connection, clinic_id: UUID, visit_id: UUID, *, for_update: bool = False
+) -> Visit | None:
+    """Return the visit, or None; ``for_update`` keeps others from changing it until the transaction ends."""
+    row = await connection.fetchrow(
+        f"select {_COLUMNS} from visits where clinic_id = $1 and id = $2 and patient_id is not null"
+        f"{' for update' if for_update else ''}",
+        clinic_id,
+        visit_id,
+    )
+    return to_struct(row, Visit) if row else None
+
+
+async def fetch_hold(
+    connection: Connection, clinic_id: UUID, hold_id: UUID, *, for_update: bool = False
+) -> HeldVisit | None:
+    """Return what began as a hold, whatever it is now, or None where there never was one."""
+    row = await connection.fetchrow(
+        f"""select {_COLUMNS}, hold_token_hash as token_hash, hold_extensions as extensions,
+            coalesce((select min(expires_at) <= now() from occupancy
+                      where clinic_id = $1 and visit_id = $2 and kind = 'hold'), true) as expired
+        from visits where clinic_id = $1 and id = $2 and hold_token_hash is not null
+        {"for update" if for_update else ""}""",
+        clinic_id,
+        hold_id,
+    )
+    if row is None:
+        return None
+    fields = dict(row.items())
+    held = {name: fields.pop(name) for name in ("token_hash", "extensions", "expired")}
+    return HeldVisit(visit=msgspec.convert(fields, Visit), **held)
+
+
+async def insert_visit(
+    connection: Connection,
+    clinic_id: UUID,
+    visit: Visit,
+    occupied: Sequence[Occupied],
+    *,
+    token_hash: bytes | None = None,
+    hold_minutes: int | None = None,
+) -> datetime | None:
+    """Insert a visit, or with ``hold_minutes`` a hold; return when the hold runs out by the database's clock.
+
+    Raises ResourceTaken where another transaction took a resource first; the caller must roll back then.
+    """
+    row = await connection.fetchrow(
+        """with added as (
+            insert into visits (clinic_id, id, status, version, visit_type, therapist_id, room_id, equipment_ids,
+                patient_id, starts_at, ends_at, created_by, booked_at, overbook_reason, hold_token_hash, created_at,
+                status_changed_at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $20, $20)
+        ), taken as (
+            insert into occupancy (clinic_id, resource_id, visit_id, kind, expires_at, overbooked, during)
+            select $1, resource_id, $2, case when $19::int is null then 'visit' else 'hold' end,
+                now() + make_interval(mins => $19::int), $14::text is not null and resource_id is distinct from $9,
+                tstzrange(starts, ends)
+            from unnest($16::uuid[], $17::timestamptz[], $18::timestamptz[]) as wanted (resource_id, starts, ends)
+            order by resource_id
+            on conflict do nothing
+            returning resource_id
+        )
+        select count(*) as taken, now() + make_interval(mins => $19::int) as expires_at from taken""",
+        clinic_id,
+        visit.id,
+        visit.status,
+        visit.version,
+        visit.visit_type,
+        visit.therapist_id,
+        visit.room_id,
+        visit.equipment_ids,
+        visit.patient_id,
+        visit.starts_at,
+        visit.ends_at,
+        visit.created_by,
+        visit.booked_at,
+        visit.overbook_reason,
+        token_hash,
+        *_columns(occupied),
+        hold_minutes,
+        visit.created_at,
+    )
+    if row is None or row["taken"] != len(occupied):
+        raise ResourceTaken
+    return row["expires_at"]
+
+
+class ResourceTaken(Exception):
+    """Another transaction took one of the resources first: the exclusion constraint has spoken."""
+
+
+async def occupy(
+    connection: Connection, clinic_id: UUID, visit_id: UUID, occupied: Sequence[Occupied], *, overbooked: bool = False
+) -> None:
+    """Make a visit keep busy just these resources, whatever it kept busy before.
+
+    Raises ExclusionViolationError where something else is there, though the days are locked.
+    """
+    await connection.execute(
+        """with freed as (
+            delete from occupancy where clinic_id = $1 and visit_id = $2 and resource_id <> all($3::uuid[])
+        )
+        insert into occupancy (clinic_id, resource_id, visit_id, kind, overbooked, during)
+        select $1, resource_id, $2, 'visit', $6, tstzrange(starts, ends)
+        from unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[]) as wanted (resource_id, starts, ends)
+        order by resource_id
+        on conflict (clinic_id, resource_id, visit_id) do update set kind = 'visit', expires_at = null,
+            overbooked = excluded.overbooked, during = excluded.during""",
+        clinic_id,
+        visit_id,
+        *_columns(occupied),
+        overbooked,
+    )
+
+
+async def book_held(
+    connection: Connection, clinic_id: UUID, visit: Visit, *, created_by: str, now: datetime
+) -> Visit | None:
+    """Write that a hold is now the visit given; return None where it has already been booked."""
+    row = await connection.fetchrow(
+        f"""update visits set status = 'booked', patient_id = $3, room_id = $4, equipment_ids = $5, booked_at = $6,
+            created_by = $7, status_changed_at = $6, updated_at = now()
+        where clinic_id = $1 and id = $2 and status in ('held', 'expired') returning {_COLUMNS}""",
+        clinic_id,
+        visit.id,
+        visit.patient_id,
+        visit.room_id,
+        visit.equipment_ids,
+        now,
+        created_by,
+    )
+    return to_struct(row, Visit) if row else None
+
+
+async def move(
+    connection: Connection, clinic_id: UUID, visit: Visit, *, status: Status, now: datetime
+) -> Visit:
+    """Write the visit's new time, therapist, room and equipment; its version rises and undo is gone."""
+    row = await connection.fetchrow(
+        f"""update visits set starts_at = $3, ends_at = $4, therapist_id = $5, room_id = $6, equipment_ids = $7,
+            status = $8, version = version + 1, previous_status = null, status_changed_at = $9, updated_at = now()
+        where clinic_id = $1 and id = $2 returning {_COLUMNS}""",
+        clinic_id,
+        visit.id,
+        visit.starts_at,
+        visit.ends_at,
+        visit.therapist_id,
+        visit.room_id,
+        visit.equipment_ids,
+        status,
+        now,
+    )
+    return _the(row)
+
+
+async def set_status(
+    connection: Connection,
+    clinic_id: UUID,
+    visit: Visit,
+    status: Status,
+    *,
+    now: datetime,
+    undo_to: Status | None,
+    cancel_reason: str | None = None,
+) -> Visit:
+    """Write a visit's new status; its version rises, and where the status is not live its occupancy goes."""
+    row = await connection.fetchrow(
+        f"""with freed as (
+            delete from occupancy where clinic_id = $1 and visit_id = $2 and not $7
+        )
+        update visits set status = $3, version = version + 1, previous_status = $4, status_changed_at = $5,
+            cancel_reason = $6, updated_at = now()
+        where clinic_id = $1 and id = $2 returning {_COLUMNS}""",
+        clinic_id,
+        visit.id,
+        status,
+        undo_to,
+        now,
+        cancel_reason,
+        status in LIVE,
+    )
+    return _the(row)
+
+
+async def extend_hold(connection: Connection, clinic_id: UUID, hold_id: UUID, minutes: int) -> datetime:
+    """Let a hold run for so many minutes from now by the database's clock; return when it runs out."""
+    return await connection.fetchval(
+        """with counted as (
+            update visits set hold_extensions = hold_extensions + 1, updated_at = now()
+            where clinic_id = $1 and id = $2
+        )
+        update occupancy set expires_at = now() + make_interval(mins => $3)
+        where clinic_id = $1 and visit_id = $2 returning expires_at""",
+        clinic_id,
+        hold_id,
+        minutes,
+    )
+
+
+async def expire_hold(connection: Connection, clinic_id: UUID, hold_id: UUID) -> None:
+    """End a hold at once."""
+    await connection.execute(
+        """with freed as (delete from occupancy where clinic_id = $1 and visit_id = $2)
+        update visits set status = 'expired', status_changed_at = now(), updated_at = now()
+        where clinic_id = $1 and id = $2""",
+        clinic_id,
+        hold_id,
+    )
+
+
+async def expire_holds(
+    connection: Connection, *, clinic_id: UUID | None = None, starts: datetime | None = None, ends: datetime | None = None
+) -> int:
+    """End every hold that ran out by the database's clock, or those of a clinic that meet [starts, ends).
+
+    A hold that someone is booking at this moment is left to them. Visits are locked before their occupancy, as
+    everywhere, so that this cannot deadlock with a booking. Returns how many ended.
+    """
+    return await connection.fetchval(
+        """with due as (
+            select visits.clinic_id, visits.id from visits
+            where status = 'held' and (clinic_id, id) in (
+                select clinic_id, visit_id from occupancy where kind = 'hold' and expires_at <= now()
+                    and ($1::uuid is null or (clinic_id = $1 and during && tstzrange($2, $3)))
+            ) for update skip locked
+        ), freed as (
+            delete from occupancy using due where occupancy.clinic_id = due.clinic_id and visit_id = due.id
+        ), ended as (
+            update visits set status = 'expired', status_changed_at = now(), updated_at = now()
+            from due where visits.clinic_id = due.clinic_id and visits.id = due.id returning 1
+        )
+        select count(*) from ended""",
+        clinic_id,
+        starts,
+        ends,
+    )
+
+
+async def list_visits(
+    connection: Connection,
+    clinic_id: UUID,
+    *,
+    starts_from: datetime | None = None,
+    starts_before: datetime | None = None,
+    therapist_id: UUID | None = None,
+    patient_id: UUID | None = None,
+    status: Status | None = None,
+    after: tuple[datetime, UUID] | None = None,
+    limit: int,
+) -> list[Visit]:
+    """Return visits in order of start; ``after`` is the (start, id) of the last one already seen."""
+    rows = await connection.fetch(
+        f"""select {_COLUMNS} from visits
+        where clinic_id = $1 and patient_id is not null
+            and ($2::timestamptz is null or starts_at >= $2)
+            and ($3::timestamptz is null or starts_at < $3)
+            and ($4::uuid is null or therapist_id = $4)
+            and ($5::uuid is null or patient_id = $5)
+            and ($6::text is null or status = $6)
+            and ($7::timestamptz is null or (starts_at, id) > ($7, $8::uuid))
+        order by starts_at, id limit $9""",
+        clinic_id,
+        starts_from,
+        starts_before,
+        therapist_id,
+        patient_id,
+        status,
+        *(after or (None, None)),
+        limit,
+    )
+    return [to_struct(row, Visit) for row in rows]
+
+
+def _columns(occupied: Sequence[Occupied]) -> tuple[list[UUID], list[datetime], list[datetime]]:
+    return (
+        [one.resource_id for one in occupied],
+        [one.starts for one in occupied],
+        [one.ends for one in occupied],
+    )
+
+
+def _the(row: asyncpg.Record | None) -> Visit:
+    if row is None:
+        raise LookupError("the visit is locked by this transaction and cannot have gone")
+    return to_struct(row, Visit)

@@ -1,0 +1,116 @@
+"""Holds: a time kept for a few minutes while a patient types."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Request, Response, delete, post
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import FromPath, HeaderParameter, JSONBody
+
+from scheduler.domain.clinics import Clinic
+from scheduler.domain.visits import Visit
+from scheduler.services.holds import extend_hold, place_hold, release_hold
+from scheduler.store.connections import Connection
+from scheduler.web.callers import FromCaller, FromNow
+from scheduler.web.idempotency import answer_once
+from scheduler.web.problem_docs import PROBLEMS
+from scheduler.web.reading import DateTimeText, Problems, read_start, read_therapist, read_visit_type
+
+HoldToken = Annotated[str, HeaderParameter(name="Hold-Token", description="The token that came with the hold")]
+
+
+class HoldBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A start to keep. Without a therapist the least loaded one of that day is chosen."""
+
+    visit_type: Annotated[str, msgspec.Meta(examples=["eval-run"])]
+    starts_at: DateTimeText
+    therapist: str | None = None
+
+
+class HoldAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A hold. The token is told once, when the hold is made."""
+
+    id: UUID
+    visit_type: str
+    starts_at: datetime
+    ends_at: datetime
+    therapist: str
+    room: str | None
+    expires_at: datetime
+    token: str | None = None
+
+
+class HoldController(Controller):
+    """Public: keep a time, keep it longer, let it go."""
+
+    path = "/api/v1/holds"
+    tags = ["Holds"]  # noqa: RUF012 - Litestar reads it from the class
+
+    @post(operation_id="createHold", summary="Hold a time", responses=PROBLEMS(409, 413, 415, 422))
+    async def create(
+        self,
+        request: Request[Any, Any, State],
+        connection: NamedDependency[Connection],
+        caller: FromCaller,
+        now: FromNow,
+        data: JSONBody[HoldBody],
+    ) -> Response[HoldAnswer]:
+        problems = Problems()
+        visit_type = read_visit_type(data.visit_type, "/visit_type", problems, caller.clinic)
+        therapist = read_therapist(data.therapist, "/therapist", problems, caller.clinic)
+        starts_at = read_start(data.starts_at, "/starts_at", problems, now=now, staff=not caller.public)
+        problems.settle()
+        assert visit_type is not None  # noqa: S101 - settled above
+
+        async def produce() -> Response[HoldAnswer]:
+            hold = await place_hold(
+                connection, caller.clinic, visit_type, starts_at, therapist=therapist, actor=caller.actor, now=now
+            )
+            answer = hold_answer(caller.clinic, hold.visit, hold.expires_at, token=hold.token)
+            return Response(answer, status_code=201, headers={"Location": f"/api/v1/holds/{answer.id}"})
+
+        return await answer_once(request, connection, caller, produce)
+
+    @post("/{hold_id:uuid}/extend", operation_id="extendHold", summary="Hold it longer, at most ten times",
+          status_code=200, responses=PROBLEMS(404, 409, 422))  # fmt: skip
+    async def extend(
+        self,
+        request: Request[Any, Any, State],
+        connection: NamedDependency[Connection],
+        caller: FromCaller,
+        hold_id: FromPath[UUID],
+        hold_token: HoldToken,
+    ) -> Response[HoldAnswer]:
+        async def produce() -> Response[HoldAnswer]:
+            visit, expires_at = await extend_hold(connection, caller.clinic, hold_id, hold_token, actor=caller.actor)
+            return Response(hold_answer(caller.clinic, visit, expires_at), status_code=200)
+
+        return await answer_once(request, connection, caller, produce)
+
+    @delete("/{hold_id:uuid}", operation_id="releaseHold", summary="Let it go", responses=PROBLEMS(404, 409, 422))
+    async def release(
+        self,
+        connection: NamedDependency[Connection],
+        caller: FromCaller,
+        hold_id: FromPath[UUID],
+        hold_token: HoldToken,
+    ) -> None:
+        await release_hold(connection, caller.clinic, hold_id, hold_token, actor=caller.actor)
+
+
+def hold_answer(clinic: Clinic, visit: Visit, expires_at: datetime, *, token: str | None = None) -> HoldAnswer:
+    """Return a hold as the API tells it, in clinic time and with the clinic's codes."""
+    room = clinic.rooms_by_id.get(visit.room_id) if visit.room_id else None
+    return HoldAnswer(
+        id=visit.id,
+        visit_type=visit.visit_type,
+        starts_at=clinic.local(visit.starts_at),
+        ends_at=clinic.local(visit.ends_at),
+        therapist=clinic.therapists_by_id[visit.therapist_id].code,
+        room=room.code if room else None,
+        expires_at=clinic.local(expires_at),
+        token=token,
+    )

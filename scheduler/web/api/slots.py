@@ -1,0 +1,203 @@
+"""What the clinic offers and when it is open: for anybody."""
+
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
+
+from scheduler.domain.clinics import Clinic
+from scheduler.domain.times import Span, instant_at
+from scheduler.services.availability import DayCount, Slot, count_days, list_slots
+from scheduler.store.connections import Pool
+from scheduler.web.callers import FromCaller, FromNow
+from scheduler.web.problem_docs import PROBLEMS
+from scheduler.web.reading import LONGEST_QUERY_DAYS, Problems, read_bound, read_therapist, read_visit_type
+
+From = Annotated[str, QueryParameter(name="from", description="A clinic date or an instant, inclusive")]
+To = Annotated[str, QueryParameter(name="to", description="A clinic date or an instant, exclusive; at most 62 days on")]
+
+
+class OpeningHours(msgspec.Struct, frozen=True):
+    """Wall-clock times of one stretch of opening hours."""
+
+    opens: str
+    closes: str
+
+
+class ClinicAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    phone: str
+    address: str
+    timezone: str
+    languages: list[str]
+    today: list[OpeningHours]
+    consent_wording_version: str
+
+
+class VisitTypeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    names: dict[str, str]
+    duration_minutes: int
+    minimum_notice_minutes: int
+    bring: dict[str, str]
+    online: bool
+
+
+class TherapistAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    display_name: str
+    credential: str
+    languages: list[str]
+
+
+class SlotsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    visit_type: str
+    timezone: str
+    items: list[Slot]
+    next_available: datetime | None
+
+
+class DaysAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    visit_type: str
+    timezone: str
+    items: list[DayCount]
+
+
+class VisitTypesAnswer(msgspec.Struct, frozen=True):
+    items: list[VisitTypeAnswer]
+
+
+class TherapistsAnswer(msgspec.Struct, frozen=True):
+    items: list[TherapistAnswer]
+
+
+class OfferController(Controller):
+    """Public: the clinic, its visit types, its therapists and their open slots."""
+
+    path = "/api/v1"
+    tags = ["Offer"]  # noqa: RUF012 - Litestar reads it from the class
+
+    @get("/clinic", operation_id="getClinic", summary="The clinic", responses=PROBLEMS())
+    async def clinic(self, caller: FromCaller, now: FromNow) -> ClinicAnswer:
+        clinic = caller.clinic
+        today = clinic.settings.opening_hours[clinic.local(now).weekday()]
+        return ClinicAnswer(
+            name=clinic.settings.name,
+            phone=clinic.settings.phone,
+            address=clinic.settings.address,
+            timezone=clinic.timezone,
+            languages=list(clinic.settings.languages),
+            today=[OpeningHours(_wall(opens), _wall(closes)) for opens, closes in today],
+            consent_wording_version=clinic.settings.consent_wording_version,
+        )
+
+    @get("/visit-types", operation_id="listVisitTypes", summary="What can be booked", responses=PROBLEMS())
+    async def visit_types(self, caller: FromCaller) -> VisitTypesAnswer:
+        return VisitTypesAnswer(
+            [
+                VisitTypeAnswer(
+                    code=visit_type.code,
+                    names=visit_type.names,
+                    duration_minutes=visit_type.duration_minutes,
+                    minimum_notice_minutes=visit_type.minimum_notice_minutes,
+                    bring=visit_type.bring,
+                    online=visit_type.online,
+                )
+                for visit_type in caller.clinic.visit_types.values()
+            ]
+        )
+
+    @get("/therapists", operation_id="listTherapists", summary="Who treats", responses=PROBLEMS(422))
+    async def therapists(self, caller: FromCaller, visit_type: FromQuery[str | None] = None) -> TherapistsAnswer:
+        problems = Problems()
+        wanted = read_visit_type(visit_type, "?visit_type", problems, caller.clinic) if visit_type else None
+        problems.settle()
+        return TherapistsAnswer(
+            [
+                TherapistAnswer(
+                    code=therapist.code,
+                    display_name=therapist.display_name,
+                    credential=therapist.credential,
+                    languages=list(therapist.languages),
+                )
+                for therapist in caller.clinic.therapists.values()
+                if wanted is None or therapist.may_perform(wanted)
+            ]
+        )
+
+    @get("/slots", operation_id="listSlots", summary="Open slots in time order", responses=PROBLEMS(409, 422))
+    async def slots(
+        self,
+        caller: FromCaller,
+        pool: NamedDependency[Pool],
+        now: FromNow,
+        visit_type: FromQuery[str],
+        from_: From,
+        to: To,
+        therapist: FromQuery[str | None] = None,
+        limit: Annotated[int | None, QueryParameter(ge=1, le=5000)] = None,
+    ) -> SlotsAnswer:
+        problems = Problems()
+        wanted = read_visit_type(visit_type, "?visit_type", problems, caller.clinic)
+        who = read_therapist(therapist, "?therapist", problems, caller.clinic)
+        within = _read_span(from_, to, problems, caller.clinic)
+        problems.settle()
+        assert wanted is not None  # noqa: S101 - settled above
+        connection: Any = pool
+        found = await list_slots(
+            connection, caller.clinic, wanted, within=within, now=now, therapist=who, staff=not caller.public,
+            limit=limit,
+        )  # fmt: skip
+        return SlotsAnswer(
+            visit_type=wanted.code,
+            timezone=caller.clinic.timezone,
+            items=list(found.items),
+            next_available=found.next_available,
+        )
+
+    @get("/slots/days", operation_id="countSlotsByDay", summary="Open starts by clinic date",
+         responses=PROBLEMS(409, 422))  # fmt: skip
+    async def days(
+        self,
+        caller: FromCaller,
+        pool: NamedDependency[Pool],
+        now: FromNow,
+        visit_type: FromQuery[str],
+        from_: From,
+        to: To,
+        therapist: FromQuery[str | None] = None,
+    ) -> DaysAnswer:
+        problems = Problems()
+        wanted = read_visit_type(visit_type, "?visit_type", problems, caller.clinic)
+        who = read_therapist(therapist, "?therapist", problems, caller.clinic)
+        start, end = _read_span(from_, to, problems, caller.clinic)
+        problems.settle()
+        assert wanted is not None  # noqa: S101 - settled above
+        zone = caller.clinic.zone
+        first, last = instant_at(start, zone).date(), instant_at(end - 1, zone).date()
+        days: list[date] = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+        connection: Any = pool
+        counts = await count_days(
+            connection, caller.clinic, wanted, days=days, now=now, therapist=who, staff=not caller.public
+        )
+        return DaysAnswer(visit_type=wanted.code, timezone=caller.clinic.timezone, items=counts)
+
+
+def _read_span(from_: str, to: str, problems: Problems, clinic: Clinic) -> Span:
+    """Return the query's span of epoch minutes; empty, backward and endless ones are refused."""
+    before = len(problems)
+    start = read_bound(from_, "?from", problems, clinic)
+    end = read_bound(to, "?to", problems, clinic)
+    if len(problems) == before:
+        if start >= end:
+            problems.add("?to", "range-empty", "This must be after `from`")
+        elif end - start > (LONGEST_QUERY_DAYS + 1) * 24 * 60:
+            problems.add("?to", "range-too-long", f"Ask for at most {LONGEST_QUERY_DAYS} days at once")
+    return start, end
+
+
+def _wall(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"

@@ -1,0 +1,82 @@
+"""Who calls, for which clinic, and what they may do."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+
+from scheduler.domain.actors import Actor
+from scheduler.domain.clinics import Clinic
+from scheduler.errors import Forbidden, Unauthorized
+from scheduler.services.api_keys import recognise
+from scheduler.services.directory import Directory
+from scheduler.store.api_keys import ApiKey, touch_api_key
+from scheduler.store.connections import Pool
+from scheduler.web.headers import name_request
+
+# When this process last noted that a key was used, by the monotonic clock.
+_TOUCH_SECONDS = 60.0
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """The one who calls. ``scopes`` is None for the public, who have no key."""
+
+    clinic: Clinic
+    actor: Actor
+    scopes: frozenset[str] | None
+
+    @property
+    def public(self) -> bool:
+        return self.scopes is None
+
+    def require(self, scope: str) -> None:
+        """Raise Unauthorized for the public, and Forbidden for a key without the scope; ``admin`` has every scope."""
+        if self.scopes is None:
+            raise Unauthorized("Send an API key: Authorization: Bearer <key>.")
+        if scope not in self.scopes and "admin" not in self.scopes:
+            raise Forbidden(f"The key needs the scope {scope}.", scope=scope)
+
+
+async def provide_caller(request: Request[Any, Any, State]) -> Caller:
+    """Recognise the caller by the Authorization header, or take them for the public where there is none.
+
+    A key speaks for its own clinic, the public for the clinic whose host they asked. Raises Unauthorized for a
+    header that holds no valid key.
+    """
+    directory = cast("Directory", request.app.state.directory)
+    request_id = name_request(request.scope)
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        clinic = directory.for_host(request.headers.get("host", ""))
+        return Caller(clinic=clinic, actor=Actor(name="public", request_id=request_id), scopes=None)
+    kind, _, token = authorization.partition(" ")
+    pool = cast("Pool", request.app.state.pool)
+    key = await recognise(cast("Any", pool), token.strip()) if kind.lower() == "bearer" else None
+    clinic = directory.by_id(key.clinic_id) if key else None
+    if key is None or clinic is None:
+        raise Unauthorized("The API key is unknown or was revoked.")
+    await _note_use(request.app.state, pool, key)
+    return Caller(
+        clinic=clinic, actor=Actor(name=f"key:{key.name}", staff=True, request_id=request_id), scopes=key.scopes
+    )
+
+
+async def _note_use(state: State, pool: Pool, key: ApiKey) -> None:
+    noted = cast("dict[UUID, float]", state.keys_noted)
+    if time.monotonic() - noted.get(key.id, -_TOUCH_SECONDS) >= _TOUCH_SECONDS:
+        noted[key.id] = time.monotonic()
+        await touch_api_key(cast("Any", pool), key)
+
+
+def provide_now() -> datetime:
+    """Return the present moment, once a request."""
+    return datetime.now(UTC)
+
+
+FromCaller = NamedDependency[Caller]
+FromNow = NamedDependency[datetime]

@@ -1,0 +1,66 @@
+"""Idempotency-Key: the same request twice is one effect and one answer, told twice."""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.datastructures import State
+
+from scheduler.errors import FieldError, IdempotencyInFlight, IdempotencyKeyReused, InvalidRequest
+from scheduler.store.connections import Connection
+from scheduler.store.idempotency import StoredAnswer, fetch_answer, store_answer
+from scheduler.store.locks import try_lock_idempotency_key
+from scheduler.web.callers import Caller
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+async def answer_once(
+    request: Request[Any, Any, State],
+    connection: Connection,
+    caller: Caller,
+    produce: Callable[[], Awaitable[Response[Any]]],
+) -> Response[Any]:
+    """Answer with ``produce``, or with the answer that the same key got before, kept for 24 hours.
+
+    The answer is stored in the transaction of its effect: a crash keeps both or neither. A refusal is not stored,
+    because it changed nothing and may be different next time. Raises IdempotencyInFlight while the first request
+    runs, and IdempotencyKeyReused where the key came with another request before.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return await produce()
+    if not _KEY.fullmatch(key):
+        raise InvalidRequest(
+            FieldError("Idempotency-Key", "invalid", "Use 1 to 255 printable ASCII characters without spaces.")
+        )
+    clinic_id, name = caller.clinic.id, caller.actor.name
+    if not await try_lock_idempotency_key(connection, clinic_id, name, key):
+        raise IdempotencyInFlight
+    request_hash = await _hash(request)
+    stored = await fetch_answer(connection, clinic_id, name, key)
+    if stored is not None:
+        if stored.request_hash != request_hash:
+            raise IdempotencyKeyReused
+        return Response(
+            stored.body,
+            status_code=stored.status,
+            headers={**stored.headers, "Idempotent-Replayed": "true"},
+            media_type="application/json",
+        )
+    response = await produce()
+    body = msgspec.json.encode(response.content) if response.content is not None else b""
+    headers = {name: str(value) for name, value in response.headers.items()}
+    answer = StoredAnswer(request_hash=request_hash, status=response.status_code or 200, headers=headers, body=body)
+    await store_answer(connection, clinic_id, name, key, answer)
+    return Response(body, status_code=answer.status, headers=headers, media_type="application/json")
+
+
+async def _hash(request: Request[Any, Any, State]) -> bytes:
+    """Return what identifies a request: its method, path, version precondition and body."""
+    version = request.headers.get("if-match", "")
+    head = f"{request.method} {request.scope['path']}\n{version}\n".encode()
+    return hashlib.sha256(head + await request.body()).digest()

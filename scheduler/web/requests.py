@@ -1,0 +1,49 @@
+"""JSON bodies read strictly: what two parsers could understand differently is refused."""
+
+import json
+from typing import Any
+
+from litestar import Request
+from litestar.datastructures import State
+
+from scheduler.errors import MalformedRequest, UnsupportedMediaType
+
+# The largest body of this API is a few kilobytes; a megabyte is already an attack.
+BODY_LIMIT = 64 * 1024
+
+
+class StrictRequest(Request[Any, Any, State]):
+    """A request whose JSON body has no duplicate keys, no NUL, no NaN, and no depth without end."""
+
+    async def json(self) -> Any:
+        """Return the body. Raises MalformedRequest or UnsupportedMediaType."""
+        body = await self.body()
+        if body and self.content_type[0] not in ("application/json", ""):
+            raise UnsupportedMediaType("Send the body as application/json.")
+        return parse_json(body or b"null")
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the value of a JSON text. Raises MalformedRequest, in words that hold nothing of the body."""
+    try:
+        text = body.decode()
+        if "\x00" in text or "\\u0000" in text:
+            raise MalformedRequest("The body holds a NUL character.")
+        return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as problem:
+        raise MalformedRequest("The body is not UTF-8.") from problem
+    except RecursionError as problem:
+        raise MalformedRequest("The body is nested too deeply.") from problem
+    except json.JSONDecodeError as problem:
+        raise MalformedRequest(f"The body is not JSON: line {problem.lineno}, column {problem.colno}.") from problem
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise MalformedRequest("An object in the body has the same key twice.")
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise MalformedRequest(f"{name} is not JSON.")

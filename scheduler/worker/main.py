@@ -1,0 +1,139 @@
+"""The worker process: APScheduler ticks and a dispatcher that they and NOTIFY wake.
+
+APScheduler owns ticks and nothing else. What is due is rows, which any number of workers may claim side by side.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from scheduler.channels.open import open_channels
+from scheduler.channels.texts import load_texts
+from scheduler.ids import new_id
+from scheduler.services.delivery import BATCH, Post, send_due, settle_doubts
+from scheduler.services.directory import keep_fresh, open_directory
+from scheduler.settings import Settings
+from scheduler.store.connections import Pool, connect, open_pool
+from scheduler.store.heartbeats import beat, leave
+from scheduler.store.idempotency import purge_answers
+from scheduler.store.messages import WAKE_UP
+from scheduler.store.visits import expire_holds
+
+_log = structlog.get_logger(__name__)
+
+# Polling is the floor under NOTIFY, which is lost while nobody listens.
+DISPATCH_SECONDS = 5
+DOUBT_SECONDS = 5
+EXPIRE_SECONDS = 15
+HEARTBEAT_SECONDS = 10
+PURGE_SECONDS = 3600
+LISTEN_AGAIN_SECONDS = 2.0
+
+
+async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path | None = None) -> None:
+    """Work until ``stop`` is set, then finish what has been claimed and leave."""
+    texts = load_texts(texts_directory or settings.scheduler_clinic.parent / "messages")
+    async with open_pool(settings) as pool, open_channels(settings) as channels:
+        directory = await open_directory(pool)
+        post = Post(pool=pool, directory=directory, channels=channels, texts=texts, settings=settings)
+        wake = asyncio.Event()
+        dispatcher = asyncio.create_task(_dispatch(post, wake, stop))
+        beside = [asyncio.create_task(_listen(settings, wake)), asyncio.create_task(keep_fresh(directory, pool))]
+        worker_id = new_id()
+        running: set[asyncio.Task[Any]] = set()
+        scheduler = _ticks(
+            running,
+            [
+                (DISPATCH_SECONDS, "dispatch", _wakes(wake)),
+                (DOUBT_SECONDS, "settle-doubts", lambda: settle_doubts(post)),
+                (EXPIRE_SECONDS, "expire-holds", lambda: _with(pool, expire_holds)),
+                (HEARTBEAT_SECONDS, "heartbeat", lambda: _with(pool, lambda connection: beat(connection, worker_id))),
+                (PURGE_SECONDS, "purge", lambda: _with(pool, purge_answers)),
+            ],
+        )
+        await _with(pool, lambda connection: beat(connection, worker_id))
+        scheduler.start()
+        wake.set()
+        _log.info("worker.started")
+        await stop.wait()
+        # The scheduler's own shutdown would cancel running ticks; they are let finish instead.
+        scheduler.remove_all_jobs()
+        scheduler.shutdown(wait=False)
+        wake.set()
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(dispatcher, *beside, *running, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            await _with(pool, lambda connection: leave(connection, worker_id))
+        _log.info("worker.stopped")
+
+
+def _ticks(
+    running: set[asyncio.Task[Any]], ticks: list[tuple[int, str, Callable[[], Awaitable[Any]]]]
+) -> AsyncIOScheduler:
+    scheduler = AsyncIOScheduler(
+        timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
+    )
+    for seconds, name, action in ticks:
+        scheduler.add_job(_tick, "interval", seconds=seconds, id=name, args=[running, name, action])
+    return scheduler
+
+
+async def _tick(running: set[asyncio.Task[Any]], name: str, action: Callable[[], Awaitable[Any]]) -> None:
+    """Run one tick; a failure is logged and the next tick tries again."""
+    task: asyncio.Future[Any] = asyncio.ensure_future(action())
+    if isinstance(task, asyncio.Task):
+        running.add(task)
+        task.add_done_callback(running.discard)
+    try:
+        await asyncio.shield(task)
+    except Exception as problem:  # noqa: BLE001 - a tick must never end the worker
+        _log.warning("tick.failed", tick=name, problem=type(problem).__name__)
+
+
+async def _dispatch(post: Post, wake: asyncio.Event, stop: asyncio.Event) -> None:
+    """Send while there is something due; then wait for NOTIFY or the next tick. Stops between batches."""
+    while not stop.is_set():
+        await wake.wait()
+        wake.clear()
+        try:
+            while not stop.is_set() and await send_due(post) == BATCH:
+                pass
+        except Exception as problem:  # noqa: BLE001 - the outbox keeps what could not be sent
+            _log.warning("dispatch.failed", problem=type(problem).__name__)
+
+
+async def _listen(settings: Settings, wake: asyncio.Event) -> None:
+    """Keep a connection of its own on LISTEN; look at the outbox once after every reconnect."""
+    while True:
+        try:
+            connection = await connect(settings)
+            lost = asyncio.Event()
+            connection.add_termination_listener(lambda _connection: lost.set())
+            await connection.add_listener(WAKE_UP, lambda *_: wake.set())
+            wake.set()
+            try:
+                await lost.wait()
+            finally:
+                await connection.close(timeout=1)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
+            _log.warning("listen.lost", problem=type(problem).__name__)
+        await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+
+
+def _wakes(wake: asyncio.Event) -> Callable[[], Awaitable[None]]:
+    async def action() -> None:
+        wake.set()
+
+    return action
+
+
+async def _with(pool: Pool, action: Callable[[Any], Awaitable[Any]]) -> Any:
+    async with pool.acquire() as connection:
+        return await action(connection)

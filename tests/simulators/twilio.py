@@ -1,0 +1,376 @@
+"""A Twilio on this machine: the Messages resource with its state, its errors, its status callbacks and its silences.
+
+In a test: ``async with TwilioSimulator() as twilio``. As a process that outlives the one it serves:
+``python -m tests.simulators.twilio --port 0 --log accepted.jsonl``, which prints its address and writes every accepted
+message to the log, and to the disk, before it answers.
+"""
+
+import argparse
+import asyncio
+import base64
+import random
+import re
+import secrets
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urldefrag, urlencode
+
+import aiohttp
+import msgspec
+from aiohttp import web
+from twilio.request_validator import RequestValidator
+
+from tests.simulators.logs import append_to_log
+
+ACCOUNT_SID = "AC" + "5" * 32
+AUTH_TOKEN = "token-of-the-simulated-account"
+VERSION = "2010-04-01"
+OUR_NUMBER = "+12015550100"
+_REQUEST_ID = "request_id"
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_SIMULATOR: web.AppKey["TwilioSimulator"] = web.AppKey("simulator")
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes wrong with one request. ``accepted`` tells whether the message was taken before it did.
+
+    ``answer`` sends ``status`` with Twilio's ``code``; ``garbage`` sends it with a body that is not JSON, ``empty``
+    with one that names no message; ``drop`` ends the connection without an answer; ``hang`` keeps it and says nothing.
+    """
+
+    then: Literal["answer", "garbage", "empty", "drop", "hang"] = "answer"
+    status: int = 500
+    code: int = 20500
+    accepted: bool = False
+
+
+BUSY = Fault(status=429, code=20429)
+BROKEN = Fault(status=500)
+BROKEN_AFTERWARDS = Fault(status=500, accepted=True)
+DROP = Fault(then="drop")
+DROP_AFTERWARDS = Fault(then="drop", accepted=True)
+HANG = Fault(then="hang")
+HANG_AFTERWARDS = Fault(then="hang", accepted=True)
+GARBAGE_AFTERWARDS = Fault(then="garbage", status=201, accepted=True)
+EMPTY_AFTERWARDS = Fault(then="empty", status=201, accepted=True)
+
+NAMED_FAULTS = {
+    "busy": BUSY, "broken": BROKEN, "broken-afterwards": BROKEN_AFTERWARDS, "drop": DROP,
+    "drop-afterwards": DROP_AFTERWARDS, "hang": HANG, "hang-afterwards": HANG_AFTERWARDS,
+}  # fmt: skip
+
+
+def refusal(code: int, status: int = 400) -> Fault:
+    """Twilio's answer to a message that it does not take."""
+    return Fault(status=status, code=code)
+
+
+class Accepted(msgspec.Struct, kw_only=True):
+    """A message that Twilio has. ``listed_at`` is when the list begins to show it, by the loop's clock."""
+
+    sid: str
+    to: str
+    sender: str | None
+    service: str | None
+    body: str
+    status: str
+    status_callback: str | None
+    created_at: datetime
+    listed_at: float
+
+
+class TwilioSimulator:
+    """Answers for Twilio on a loopback port.
+
+    ``accepted`` holds every message taken, oldest first; ``forms`` and ``lists`` hold every create and list as it came,
+    whatever became of it, and ``request_ids`` what the answer to a create called itself, by the message's body.
+    ``faults`` are met by the next creates in order, ``list_faults`` by the next lists; when ``faults`` are used up,
+    ``chances`` (fault and probability) apply. Each of ``callbacks`` is sent in turn once a message is taken.
+    ``list_lag`` is how many seconds the list takes to show a message. ``peers`` are the connections ever made.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        callbacks: Sequence[str] = (),
+        callback_delay: float = 0.0,
+        list_lag: float = 0.0,
+        chances: Sequence[tuple[Fault, float]] = (),
+        seed: int = 0,
+        log: Path | None = None,
+    ) -> None:
+        self.port = port
+        self.callbacks = callbacks
+        self.callback_delay = callback_delay
+        self.list_lag = list_lag
+        self.chances = chances
+        self.faults: deque[Fault] = deque()
+        self.list_faults: deque[Fault] = deque()
+        self.accepted: list[Accepted] = []
+        self.forms: list[dict[str, str]] = []
+        self.request_ids: dict[str, str] = {}
+        self.lists: list[dict[str, str]] = []
+        self.callback_answers: list[int | str] = []
+        self.peers: set[object] = set()
+        self._random = random.Random(seed)
+        self._log = log
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(middlewares=[_guarded])
+        app[_SIMULATOR] = self
+        base = f"/{VERSION}/Accounts/{{account}}"
+        app.router.add_post(f"{base}/Messages.json", self._create)
+        app.router.add_get(f"{base}/Messages.json", self._list)
+        app.router.add_get(f"{base}/Messages/{{sid}}.json", self._fetch)
+        app.router.add_post(f"{base}/Messages/{{sid}}.json", self._update)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._session.close()
+        await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def quiet(self) -> None:
+        """Wait until every callback under way has been sent."""
+        await asyncio.gather(*self._tasks)
+
+    async def _create(self, request: web.Request) -> web.StreamResponse:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        self.forms.append(form)
+        self.request_ids[form.get("Body", "")] = request[_REQUEST_ID]
+        if problem := _problem(form):
+            return _error(400, problem)
+        fault = self.faults.popleft() if self.faults else self._chance()
+        if fault and not fault.accepted:
+            return await self._suffer(request, fault)
+        message = self._accept(form)
+        return await self._suffer(request, fault) if fault else web.json_response(_shown(message), status=201)
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        query = dict(request.query)
+        self.lists.append(query)
+        if self.list_faults:
+            return await self._suffer(request, self.list_faults.popleft())
+        now = asyncio.get_running_loop().time()
+        size, page = int(query.get("PageSize", 50)), int(query.get("Page", 0))
+        matching = [
+            message
+            for message in reversed(self.accepted)
+            if message.listed_at <= now and query.get("To", message.to) == message.to
+        ]
+        shown = matching[page * size : (page + 1) * size]
+        return web.json_response(
+            {
+                "messages": [_shown(message) for message in shown],
+                "page": page,
+                "page_size": size,
+                "start": page * size,
+                "end": max(page * size + len(shown) - 1, 0),
+                "uri": str(request.rel_url),
+                "first_page_uri": f"{request.path}?{urlencode(query | {'Page': 0})}",
+                "next_page_uri": f"{request.path}?{urlencode(query | {'Page': page + 1})}"
+                if len(matching) > (page + 1) * size
+                else None,
+                "previous_page_uri": f"{request.path}?{urlencode(query | {'Page': page - 1})}" if page else None,
+            }
+        )
+
+    async def _fetch(self, request: web.Request) -> web.StreamResponse:
+        found = self._known(request.match_info["sid"])
+        return web.json_response(_shown(found)) if found else _error(404, 20404)
+
+    async def _update(self, request: web.Request) -> web.StreamResponse:
+        found = self._known(request.match_info["sid"])
+        if not found:
+            return _error(404, 20404)
+        form = await request.post()
+        if form.get("Status") == "canceled":
+            found.status = "canceled"
+        if form.get("Body") == "":
+            found.body = ""
+        return web.json_response(_shown(found))
+
+    def _known(self, sid: str) -> Accepted | None:
+        return next((message for message in self.accepted if message.sid == sid), None)
+
+    def _chance(self) -> Fault | None:
+        drawn = self._random.random()
+        for fault, probability in self.chances:
+            drawn -= probability
+            if drawn < 0:
+                return fault
+        return None
+
+    def _accept(self, form: dict[str, str]) -> Accepted:
+        service = form.get("MessagingServiceSid")
+        message = Accepted(
+            sid="SM" + secrets.token_hex(16),
+            to=form["To"],
+            sender=form.get("From"),
+            service=service,
+            body=form["Body"],
+            status="accepted" if service else "queued",
+            status_callback=form.get("StatusCallback"),
+            created_at=datetime.now(UTC),
+            listed_at=asyncio.get_running_loop().time() + self.list_lag,
+        )
+        self.accepted.append(message)
+        if self._log:
+            append_to_log(self._log, form | {"sid": message.sid, "at": message.created_at.isoformat()})
+        if message.status_callback and self.callbacks:
+            task = asyncio.create_task(self._call_back(message, message.status_callback))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return message
+
+    async def _call_back(self, message: Accepted, address: str) -> None:
+        # What follows "#" is for Twilio: how to connect. It is neither requested nor signed.
+        url = urldefrag(address).url
+        for status in self.callbacks:
+            await asyncio.sleep(self.callback_delay)
+            message.status = status
+            fields = {
+                "AccountSid": ACCOUNT_SID, "ApiVersion": VERSION, "MessageSid": message.sid, "MessageStatus": status,
+                "SmsSid": message.sid, "SmsStatus": status, "To": message.to, "From": message.sender or OUR_NUMBER,
+            }  # fmt: skip
+            signature = RequestValidator(AUTH_TOKEN).compute_signature(url, fields)
+            try:
+                async with self._session.post(url, data=fields, headers={"X-Twilio-Signature": signature}) as answer:
+                    self.callback_answers.append(answer.status)
+            except (aiohttp.ClientError, OSError) as error:
+                self.callback_answers.append(type(error).__name__)
+
+    async def _suffer(self, request: web.Request, fault: Fault) -> web.StreamResponse:
+        if fault.then == "answer":
+            return _error(fault.status, fault.code)
+        if fault.then == "garbage":
+            return web.Response(status=fault.status, text="<html>Bad Gateway</html>", content_type="text/html")
+        if fault.then == "empty":
+            return web.json_response({}, status=fault.status)
+        if fault.then == "hang":
+            await self._stopping.wait()
+        if request.transport:
+            request.transport.abort()
+        return web.Response()
+
+
+@web.middleware
+async def _guarded(request: web.Request, handler: Any) -> web.StreamResponse:
+    request.app[_SIMULATOR].peers.add(request.transport and request.transport.get_extra_info("peername"))
+    request[_REQUEST_ID] = "RQ" + secrets.token_hex(16)
+    response = await _respond(request, handler)
+    response.headers["Twilio-Request-Id"] = request[_REQUEST_ID]
+    return response
+
+
+async def _respond(request: web.Request, handler: Any) -> web.StreamResponse:
+    credentials = base64.b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()).decode()
+    if request.headers.get("Authorization") != f"Basic {credentials}":
+        return _error(401, 20003)
+    if request.match_info.get("account") != ACCOUNT_SID:
+        return _error(404, 20404)
+    return await handler(request)
+
+
+def _problem(form: dict[str, str]) -> int | None:
+    """Twilio's code for what a create lacks, or None."""
+    if not form.get("To"):
+        return 21604
+    if not _E164.fullmatch(form["To"]):
+        return 21211
+    if not form.get("From") and not form.get("MessagingServiceSid"):
+        return 21603
+    return None if form.get("Body") else 21602
+
+
+def _shown(message: Accepted) -> dict[str, Any]:
+    uri = f"/{VERSION}/Accounts/{ACCOUNT_SID}/Messages/{message.sid}"
+    created = format_datetime(message.created_at)
+    return {
+        "account_sid": ACCOUNT_SID,
+        "api_version": VERSION,
+        "body": message.body,
+        "date_created": created,
+        "date_sent": created if message.status in ("sent", "delivered") else None,
+        "date_updated": created,
+        "direction": "outbound-api",
+        "error_code": None,
+        "error_message": None,
+        "from": message.sender,
+        "messaging_service_sid": message.service,
+        "num_media": "0",
+        "num_segments": "0" if message.service else "1",
+        "price": None,
+        "price_unit": "USD",
+        "sid": message.sid,
+        "status": message.status,
+        "subresource_uris": {"media": f"{uri}/Media.json"},
+        "to": message.to,
+        "uri": f"{uri}.json",
+    }
+
+
+def _error(status: int, code: int) -> web.Response:
+    body = {
+        "code": code,
+        "message": f"Simulated error {code}",
+        "more_info": f"https://www.twilio.com/docs/errors/{code}",
+        "status": status,
+    }
+    return web.json_response(body, status=status)
+
+
+def _chances(words: Iterable[str]) -> list[tuple[Fault, float]]:
+    pairs = (word.split("=") for word in words)
+    return [(NAMED_FAULTS[name], float(probability)) for name, probability in pairs]
+
+
+async def _serve(arguments: argparse.Namespace) -> None:
+    simulator = TwilioSimulator(
+        port=arguments.port,
+        callbacks=arguments.callbacks,
+        callback_delay=arguments.callback_delay,
+        list_lag=arguments.list_lag,
+        chances=_chances(arguments.chance),
+        seed=arguments.seed,
+        log=arguments.log,
+    )
+    async with simulator:
+        print(simulator.url, flush=True)  # noqa: T201 - how the one who started it learns the port
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Answers for Twilio on a loopback port until it is stopped.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--log", type=Path, help="every accepted message, one line of JSON each")
+    parser.add_argument("--callbacks", nargs="*", default=[], metavar="STATUS", help="such as: sent delivered")
+    parser.add_argument("--callback-delay", type=float, default=0.05)
+    parser.add_argument("--list-lag", type=float, default=0.0)
+    parser.add_argument("--chance", nargs="*", default=[], metavar="FAULT=P", help=f"of {', '.join(NAMED_FAULTS)}")
+    parser.add_argument("--seed", type=int, default=0)
+    asyncio.run(_serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""The engine agrees with the brute-force oracle on whatever clinics hypothesis can think of."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from scheduler.domain.availability import (
+    Calendar,
+    PlaceCalendar,
+    TherapistCalendar,
+    WeeklyWindow,
+    check_booking_rules,
+    open_starts,
+    place,
+)
+from scheduler.domain.clinics import Clinic, Credential, VisitType
+from scheduler.errors import PlacementRefused
+from tests.unit import oracle
+from tests.unit.factories import (
+    device_id,
+    make_calendar,
+    make_clinic,
+    make_therapist,
+    make_visit_type,
+    room_id,
+    therapist_id,
+)
+
+# Zones, each with dates on which something happens to its clocks, and one on which nothing does.
+MOMENTS = [
+    ("America/New_York", date(2027, 3, 14)),
+    ("America/New_York", date(2027, 11, 7)),
+    ("America/New_York", date(2027, 6, 1)),
+    ("Europe/Berlin", date(2027, 3, 28)),
+    ("Europe/Berlin", date(2027, 10, 31)),
+    ("Asia/Kolkata", date(2027, 1, 1)),
+    ("Australia/Lord_Howe", date(2027, 4, 4)),
+    ("Australia/Lord_Howe", date(2027, 10, 3)),
+    # Midnight did not exist, and 23:00 to 24:00 came twice.
+    ("America/Sao_Paulo", date(2018, 11, 4)),
+    ("America/Sao_Paulo", date(2018, 2, 17)),
+    # An ordinary change, and the date that never was.
+    ("Pacific/Apia", date(2021, 4, 4)),
+    ("Pacific/Apia", date(2011, 12, 30)),
+]
+
+# Therapists beside the first, who may always perform the visit, and what stands in the clinic.
+OTHERS: list[tuple[Credential, tuple[str, ...]]] = [("PT", ("visit",)), ("PTA", ("other", "visit")), ("PT", ("other",))]
+ROOMS = [("table",), ("table", "table"), ("gym", "table"), ("table", "gym", "table"), ("gym",)]
+DEVICES = [("treadmill", "bike"), ("bike", "treadmill"), ("bike", "treadmill", "treadmill"), ("treadmill",)]
+
+thorough = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
+
+# Wall-clock times: quarter hours, so that windows often touch, and some that no grid knows.
+wall_minutes = st.sampled_from([*range(0, 1440, 15), 1, 59, 61, 89, 119, 121, 179, 181, 734, 1399, 1439])
+lengths = st.sampled_from([600, 240, 480, 900, 1440, 15, 60, 61, 90, 119, 181, 301])
+windows = st.tuples(wall_minutes, lengths)
+days = st.sampled_from([0, -1, 1, -2, 2])
+validities = st.sampled_from([None, None, None, (-9, -1), (-9, 0), (-1, 0), (0, 0), (0, 1), (0, 9), (1, 9)])
+some_days = st.sampled_from([(-2, -1, 0, 1, 2), (-1, 0, 1), (0, 1), (-1, 0), (0,), (1,)])
+weekly_windows = st.lists(st.tuples(some_days, windows, validities), min_size=1, max_size=4)
+# Of an override, windows may begin after midnight too: the clock runs on to 48:00.
+overrides = st.dictionaries(days, st.lists(st.tuples(wall_minutes, lengths, st.booleans()), max_size=2), max_size=1)
+closures = st.dictionaries(days, st.lists(windows, min_size=0, max_size=2), max_size=1)
+# Stretches of instants: first minute, counted from where the question begins, and length.
+stretches = st.lists(st.tuples(st.integers(-120, 1500), st.sampled_from([60, 15, 47, 180, 300])), max_size=5)
+
+
+class Question(NamedTuple):
+    """A clinic, what is asked of it, and a way to make the calendar for any stretch of starts."""
+
+    clinic: Clinic
+    visit_type: VisitType
+    within: tuple[int, int]
+    calendar_for: Callable[[tuple[int, int]], Calendar]
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> Question:
+    timezone, day = draw(st.sampled_from(MOMENTS))
+    midnight = int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).timestamp()) // 60
+    start = midnight + draw(st.integers(-600, 900))
+    within = start, start + draw(st.sampled_from([1440, 720, 1000, 2000, 2880]))
+    visit_type = make_visit_type(
+        duration_minutes=draw(st.sampled_from([15, 30, 45, 60, 5, 37, 120])),
+        buffer_before_minutes=draw(st.sampled_from([0, 5, 15, 22])),
+        buffer_after_minutes=draw(st.sampled_from([0, 5, 15, 31])),
+        credential=draw(st.sampled_from([None, "PTA", "PT"])),
+        room_kind=draw(st.sampled_from([None, "table"])),
+        equipment_kinds=draw(st.sampled_from([(), ("treadmill",), ("treadmill", "bike")])),
+    )
+    others = draw(st.lists(st.sampled_from(OTHERS), min_size=1, max_size=2))
+    people = [make_therapist(0), *(make_therapist(number, *other) for number, other in enumerate(others, start=1))]
+    clinic = make_clinic(
+        people,
+        [visit_type],
+        timezone=timezone,
+        grid_minutes=draw(st.sampled_from([5, 10, 15, 20, 30])),
+        buffers_within_hours=draw(st.booleans()),
+    )
+
+    def some_stretches() -> list[tuple[int, int]]:
+        return [(start + first, start + first + length) for first, length in draw(stretches)]
+
+    therapists = [
+        TherapistCalendar(
+            id=therapist_id(number),
+            weekly=[window for drawn in draw(weekly_windows) for window in _weekly(day, *drawn)],
+            overrides={
+                day + timedelta(days=offset): [
+                    (first + next_day * 1440, min(2880, first + next_day * 1440 + length))
+                    for first, length, next_day in drawn
+                ]
+                for offset, drawn in draw(overrides).items()
+            },
+            time_off=some_stretches()[:2],
+            busy=some_stretches(),
+        )
+        for number in range(len(people))
+    ]
+    rooms = [
+        PlaceCalendar(id=room_id(number), kind=kind, busy=some_stretches())
+        for number, kind in enumerate(draw(st.sampled_from(ROOMS)))
+    ]
+    equipment = [
+        PlaceCalendar(id=device_id(number), kind=kind, busy=some_stretches())
+        for number, kind in enumerate(draw(st.sampled_from(DEVICES)))
+    ]
+    closed = {
+        day + timedelta(days=offset): [(first, min(1440, first + length)) for first, length in drawn]
+        for offset, drawn in draw(closures).items()
+    }
+    patient_busy = some_stretches()[:1]
+
+    def calendar_for(stretch: tuple[int, int]) -> Calendar:
+        return make_calendar(
+            stretch,
+            visit_type,
+            therapists,
+            rooms=rooms,
+            equipment=equipment,
+            closures=closed,
+            patient_busy=patient_busy,
+        )
+
+    return Question(clinic, visit_type, within, calendar_for)
+
+
+def _weekly(
+    day: date, offsets: tuple[int, ...], window: tuple[int, int], validity: tuple[int, int] | None
+) -> list[WeeklyWindow]:
+    """Return a window on weekdays, always valid or between two dates; all are counted from a date."""
+    starts, length = window
+    valid = [day + timedelta(days=bound) for bound in validity] if validity else [date.min, date.max]
+    weekdays = [(day + timedelta(days=offset)).isoweekday() for offset in offsets]
+    return [WeeklyWindow(weekday, starts, starts + length, *valid) for weekday in weekdays]
+
+
+@settings(thorough, max_examples=200)
+@given(questions(), st.one_of(st.none(), st.integers(-60, 1200)))
+def test_the_open_starts_are_exactly_those_that_the_rules_allow(question: Question, notice: int | None) -> None:
+    clinic, visit_type, within, calendar_for = question
+    calendar = calendar_for(within)
+    earliest = 0 if notice is None else within[0] + notice
+    openings = open_starts(calendar, clinic, visit_type, within=within, earliest=earliest)
+    found = [(opening.start, opening.therapist) for opening in openings]
+    assert found == oracle.open_starts(calendar, clinic, visit_type, within, earliest)
+
+
+@settings(thorough, max_examples=200)
+@given(questions(), st.data())
+def test_a_visit_is_placed_wherever_the_rules_allow_and_refused_for_a_true_reason_elsewhere(
+    question: Question, data: st.DataObject
+) -> None:
+    clinic, visit_type, within, calendar_for = question
+    therapist = data.draw(st.sampled_from([None, None, *clinic.therapists.values()]))
+    room = data.draw(st.sampled_from([None, None, room_id(0), room_id(1)]))
+    for start in data.draw(st.lists(st.integers(within[0], within[0] + 1440), min_size=6, max_size=16)):
+        calendar = calendar_for((start, start + 1))
+        expected = oracle.placement(calendar, clinic, visit_type, start, therapist, room)
+        if isinstance(expected, set):
+            with pytest.raises(PlacementRefused) as refused:
+                place(calendar, clinic, visit_type, start, therapist=therapist, room=room)
+            assert (type(refused.value), refused.value.members.get("conflict")) in expected
+        else:
+            assert place(calendar, clinic, visit_type, start, therapist=therapist, room=room) == expected
+
+
+@settings(thorough, max_examples=300)
+@given(
+    moment=st.sampled_from(MOMENTS),
+    now_in_clinic_time=st.booleans(),
+    seconds=st.integers(-86400, 86400),
+    microseconds=st.sampled_from([0, 0, 1, 999_999]),
+    notice=st.sampled_from([0, 1, 60, 240, 1440]),
+    horizon=st.integers(1, 3),
+    grid=st.sampled_from([5, 10, 15, 20, 30]),
+    online=st.sampled_from([True, True, True, False]),
+    from_notice=st.none() | st.integers(-70, 70),
+    half_hours=st.integers(-48, 240),
+    nudge=st.integers(-1, 1),
+)
+def test_patients_are_bound_by_exactly_the_rules_that_a_start_breaks(
+    moment: tuple[str, date],
+    now_in_clinic_time: bool,
+    seconds: int,
+    microseconds: int,
+    notice: int,
+    horizon: int,
+    grid: int,
+    online: bool,
+    from_notice: int | None,
+    half_hours: int,
+    nudge: int,
+) -> None:
+    timezone, day = moment
+    visit_type = make_visit_type(minimum_notice_minutes=notice, horizon_days=horizon, online=online)
+    clinic = make_clinic(visit_types=[visit_type], timezone=timezone, grid_minutes=grid)
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    now = midnight + timedelta(seconds=seconds, microseconds=microseconds)
+    if now_in_clinic_time:
+        now = now.astimezone(clinic.zone)
+    # Near the edge of notice, or near a half hour, where days begin and end somewhere.
+    start = int(midnight.timestamp()) // 60 + half_hours * 30 + nudge
+    if from_notice is not None:
+        start = int(now.timestamp()) // 60 + notice + from_notice
+    broken = oracle.rules_broken(visit_type, clinic, start, now)
+    if broken:
+        with pytest.raises(PlacementRefused) as refused:
+            check_booking_rules(visit_type, clinic, start, now)
+        assert (type(refused.value), None) in broken
+    else:
+        check_booking_rules(visit_type, clinic, start, now)
