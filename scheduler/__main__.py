@@ -9,7 +9,7 @@ from typing import Any, ParamSpec
 
 import click
 
-from scheduler.commands import clinics, desk, keys
+from scheduler.commands import clinics, desk, keys, serve, up
 from scheduler.errors import ConfigurationError, SchedulerError
 from scheduler.migrate import downgrade, upgrade
 from scheduler.postgres import attached

@@ -9,7 +9,7 @@ from typing import Any, cast
 from litestar import Litestar
 from litestar.config.app import AppConfig
 from litestar.datastructures import State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.jinja import JinjaTemplateEngine
@@ -26,7 +26,7 @@ from scheduler.web.api.messages import MessageController
 from scheduler.web.api.operations import HealthController
 from scheduler.web.api.slots import OfferController
 from scheduler.web.api.visits import VisitController
-from scheduler.web.callers import provide_caller, provide_now
+from scheduler.web.callers import Caller, provide_caller, provide_now
 from scheduler.web.headers import stamp
 from scheduler.web.pages.routes import page_handlers
 from scheduler.web.problems import on_error
@@ -98,8 +98,11 @@ async def _open(app: Litestar) -> AsyncIterator[None]:
             refresher.cancel()
 
 
-async def provide_connection(state: State) -> AsyncIterator[Connection]:
-    """Yield a transaction that commits before the answer starts, and rolls back on any error."""
+async def provide_connection(state: State, caller: NamedDependency[Caller]) -> AsyncIterator[Connection]:
+    """Yield a transaction that commits before the answer starts, and rolls back on any error.
+
+    It asks for the caller, so that nobody who is turned away has a transaction begun for them.
+    """
     async with unit_of_work(cast("Pool", state.pool)) as connection:
         yield connection
 

@@ -2,26 +2,22 @@
 
 A whole run is one transaction: it happens or it does not. Runs queue behind an advisory lock, so any number of
 processes may start at once. Revisions live in ``migrations/versions`` and hold plain SQL for ``run_sql``.
+
+Alembic and SQLAlchemy are imported where they are used: every other command starts half a second sooner.
 """
 
 import asyncio
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import asyncpg
-from alembic import command, op
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
-from sqlalchemy.util import await_only
 
 from scheduler.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -41,47 +37,29 @@ def upgrade(dsn: str, revision: str = "head") -> None:
 
     May be called with or without a running event loop; it blocks until done.
     """
-    _run(dsn, lambda config: command.upgrade(config, revision))
+    _run(dsn, "upgrade", revision)
 
 
 def downgrade(dsn: str, revision: str) -> None:
     """Bring the database down to the revision, ``base`` for an empty one. Raises and blocks as ``upgrade`` does."""
-    _run(dsn, lambda config: command.downgrade(config, revision))
-
-
-async def current(connection: "asyncpg.Connection[asyncpg.Record]") -> str | None:
-    """Return the revision the database is at, or None for one that was never migrated."""
-    if await connection.fetchval("select to_regclass('alembic_version')") is None:
-        return None
-    return await connection.fetchval("select version_num from alembic_version")
-
-
-@cache
-def head() -> str:
-    """Return the newest revision that this release knows."""
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
-    if newest is None:
-        raise ConfigurationError(f"There are no revisions in {MIGRATIONS / 'versions'}.")
-    return newest
+    _run(dsn, "downgrade", revision)
 
 
 def run_sql(sql: str) -> None:
     """Run any number of statements of plain SQL inside a revision, in the migration's transaction."""
+    from alembic import op
+    from sqlalchemy import text
+    from sqlalchemy.util import await_only
+
     bind = op.get_bind()
     # SQLAlchemy begins its transaction at its first statement, and the driver below it knows nothing of that.
     bind.execute(text(f"set local lock_timeout = '{LOCK_TIMEOUT}'"))
     await_only(bind.connection.driver_connection.execute(sql))  # pyright: ignore[reportOptionalMemberAccess]
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
-
-
-def _run(dsn: str, action: Callable[[Config], None]) -> None:
+def _run(dsn: str, direction: Literal["upgrade", "downgrade"], revision: str) -> None:
     with _alone, ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, _migrate(dsn, action)).result()
+        thread.submit(asyncio.run, _migrate(dsn, direction, revision)).result()
 
 
 async def _connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
@@ -93,11 +71,19 @@ async def _connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
         ) from problem
 
 
-async def _migrate(dsn: str, action: Callable[[Config], None]) -> None:
-    def migrate(connection: Connection) -> None:
-        config = _config()
+async def _migrate(dsn: str, direction: Literal["upgrade", "downgrade"], revision: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
+
+    def migrate(connection: "Connection") -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         config.attributes["connection"] = connection
-        action(config)
+        {"upgrade": command.upgrade, "downgrade": command.downgrade}[direction](config, revision)
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: _connect(dsn), poolclass=NullPool)
     try:

@@ -262,7 +262,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     given = frozenset(name for name, value in raw.items() if value)
     raw["LOG_FORMAT"] = raw["LOG_FORMAT"] or ("console" if sys.stderr.isatty() else "json")
     values = {name: _parse(name, raw[name]) for name in SETTINGS if name != "PUBLIC_BASE_URL"}
-    values["PUBLIC_BASE_URL"] = _parse("PUBLIC_BASE_URL", raw["PUBLIC_BASE_URL"] or _own_address(values))
+    values["PUBLIC_BASE_URL"] = _parse(
+        "PUBLIC_BASE_URL", raw["PUBLIC_BASE_URL"] or local_url(values["HOST"], values["PORT"])
+    )
     if complaints := _complaints(values):
         raise ConfigurationError(complaints[0])
     values["SECRET_KEY"] = values["SECRET_KEY"] or _stored_secret(values["SCHEDULER_DATA"])
@@ -286,11 +288,12 @@ def _parse(name: str, raw: str) -> Any:
         raise ConfigurationError(f"{name} {problem}{'' if secret else f', not {raw!r}'}.") from None
 
 
-def _own_address(values: Mapping[str, Any]) -> str:
-    host = ipaddress.ip_address(values["HOST"])
-    # Listening on every address is no address to click on; the loopback of the same family is.
-    shown = ("127.0.0.1", "::1")[host.version == 6] if host.is_unspecified else str(host)  # noqa: PLR2004
-    return f"http://{f'[{shown}]' if ':' in shown else shown}:{values['PORT']}"
+def local_url(host: str, port: int) -> str:
+    """Return the address at which this machine reaches what listens on the host and port."""
+    address = ipaddress.ip_address(host)
+    # Listening on every address is no address to go to; the loopback of the same family is.
+    shown = {4: "127.0.0.1", 6: "::1"}[address.version] if address.is_unspecified else str(address)
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
 
 def _complaints(values: Mapping[str, Any]) -> list[str]:

@@ -22,8 +22,8 @@ PERSONAL_WORDS = frozenset(
     "recipient secret sender subject text texts token tokens".split()
 )
 
-# They tell every request, with its address and headers, as mere information.
-NOISY_LOGGERS = ("twilio", "aiohttp", "granian.access", "apscheduler")
+# They tell every request with its address and headers, or every step they take, as mere information.
+NOISY_LOGGERS = ("twilio", "aiohttp", "granian.access", "apscheduler", "alembic")
 
 # What a value may be, besides text and collections, for it to be shown as it is. Anything else is named by its type.
 _HARMLESS = (bool, int, float, UUID, date, time, timedelta, PurePath)

@@ -13,7 +13,6 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +62,8 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 class SmtpChannel:
     """Sends email through one server. ``timeout_seconds`` bounds each step; three times that, the whole message.
 
+    An envelope's sender is ``local@domain`` or ``Name <local@domain>``.
+
     With ``starttls`` a server that does not offer encryption gets nothing. ``ca_file`` names an authority to trust
     beside the system's own.
     """
@@ -87,7 +88,10 @@ class SmtpChannel:
         self._timeout = timeout_seconds
 
     async def send(self, envelope: Envelope) -> Outcome:
-        sender, recipient = _mailbox(envelope.sender), _mailbox(envelope.address)
+        # By hand, because people write a comma in a name without the quotes that the standard wants around it.
+        name, _, mailbox = envelope.sender.rpartition("<")
+        sender = _mailbox(mailbox.removesuffix(">"), name.strip(' "'))
+        recipient = _mailbox(envelope.address)
         if sender is None:
             return _BAD_SENDER
         if recipient is None:
@@ -158,12 +162,11 @@ def compose(envelope: Envelope, sender: Address, recipient: Address, now: dateti
     return message
 
 
-def _mailbox(text: str) -> Address | None:
-    """Return ``Name <local@domain>`` or ``local@domain`` as an address, or None where plain SMTP cannot carry it."""
-    name, mailbox = parseaddr(text)
+def _mailbox(mailbox: str, name: str = "") -> Address | None:
+    """Return ``local@domain`` as an address, or None where it is none or plain SMTP cannot carry it."""
     try:
         address = Address(display_name=name, addr_spec=mailbox)
-    except (ValueError, MessageError):
+    except (ValueError, IndexError, MessageError):  # what the standard library's parser raises for nonsense
         return None
     return address if address.domain and mailbox.isascii() else None
 

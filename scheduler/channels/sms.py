@@ -87,6 +87,8 @@ class TwilioChannel:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=timeout_seconds, connect=timeout_seconds / 2),
         )
+        # The library imports most of itself, for half a second, when an API is first used: now, and not amid the work.
+        _ = self._client(_Exchange(self._session)).messages
 
     async def send(self, envelope: Envelope) -> Outcome:
         exchange = _Exchange(self._session)

@@ -186,10 +186,10 @@ def _every(texts: Texts) -> Iterator[tuple[Language, Channel, str, Template]]:
 
 def _shape_problems(texts: Texts) -> Iterator[str]:
     """What would stop a message from being rendered, one sentence each."""
-    required = [(channel, name) for channel in CHANNELS for name in REQUIRED[channel]]
+    required: list[tuple[Channel, str]] = [(channel, name) for channel in CHANNELS for name in REQUIRED[channel]]
     # What one language has beyond that, every language has: last, so that a misspelt name shows as the right one.
-    beyond = sorted({(channel, name) for _, channel, name, _ in _every(texts)}.difference(required))
-    for channel, name in (*required, *beyond):
+    found: set[tuple[Channel, str]] = {(channel, name) for _, channel, name, _ in _every(texts)}
+    for channel, name in (*required, *sorted(found.difference(required))):
         for language, channels in texts.languages.items():
             if name not in channels[channel]:
                 yield f"{language}.toml: {channel}.{name} is missing."

@@ -71,9 +71,7 @@ async def book(
         problems = Problems()
         wanted = read_visit_type(visit_type, "VISIT_TYPE", problems, clinic)
         who = read_therapist(therapist, "--therapist", problems, clinic)
-        body = PatientBody(
-            given_name=given_name, family_name=family_name, phone=phone, email=email, language=language
-        )
+        body = PatientBody(given_name=given_name, family_name=family_name, phone=phone, email=email, language=language)
         details = read_patient(body, "--", problems, clinic, now)
         start = read_start(_with_offset(starts_at, clinic), "START", problems, now=now, staff=True)
         problems.settle()

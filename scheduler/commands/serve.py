@@ -1,8 +1,12 @@
-"""The two long-running processes: each ends cleanly on SIGTERM or SIGINT, or when the process that started it is gone."""
+"""The two long-running processes: each ends cleanly on SIGTERM or SIGINT, or when whoever started it is gone.
+
+Each imports its own half of the service only when it runs, so that neither waits for the other's libraries.
+"""
 
 import asyncio
 import errno
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -13,10 +17,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
-from scheduler.app import create_app
 from scheduler.errors import ConfigurationError
 from scheduler.settings import Settings
-from scheduler.worker import main as worker
 
 # The read end of a pipe whose other end the starter holds. It closes when the starter ends, however it ends.
 PARENT_PIPE = "PARENT_PIPE"
@@ -31,7 +33,8 @@ CONNECTIONS = 1024
 DRAIN_SECONDS = 2.0
 
 # Granian's own lines go the way of all others; it announces itself at length below this level.
-GRANIAN_LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": {"propagate": True}}}
+GRANIAN_LOGGER = "_granian"
+GRANIAN_LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": {GRANIAN_LOGGER: {"propagate": True}}}
 
 
 def run_web(settings: Settings) -> None:
@@ -65,6 +68,8 @@ def refuse_taken_port(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    from scheduler.app import create_app
+
     stop = _told_to_stop()
     app = create_app(settings)
     server = Server(
@@ -86,13 +91,19 @@ async def _serve(settings: Settings) -> None:
         serving = asyncio.ensure_future(server.serve())
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        if not stop.is_set():
+            raise RuntimeError("the web server ended by itself")
         server.stop()
         await asyncio.wait((serving,), timeout=DRAIN_SECONDS)
+    # Whoever is still being answered is cut off now, and that is no news.
+    logging.getLogger(GRANIAN_LOGGER).disabled = True
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
 
 
 async def _work(settings: Settings) -> None:
-    await worker.run(settings, _told_to_stop())
+    from scheduler.worker import main
+
+    await main.run(settings, _told_to_stop())
 
 
 def _told_to_stop() -> asyncio.Event:

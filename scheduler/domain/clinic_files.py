@@ -144,7 +144,7 @@ class Document(Part, frozen=True, kw_only=True):
         for visit_type in self.resolved_visit_types():
             path = f"visit_types.{visit_type.code}"
             if not any(therapist.may_perform(visit_type) for therapist in therapists):
-                needed = f" and is a {visit_type.credential}" if visit_type.credential else ""
+                needed = " and is a PT" if visit_type.credential == "PT" else ""
                 yield path, f"has no therapist who may perform it: none lists it under performs{needed}"
             if visit_type.room_kind and visit_type.room_kind not in room_kinds:
                 yield f"{path}.room_kind", _no_such_kind("room", visit_type.room_kind, room_kinds)

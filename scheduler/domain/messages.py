@@ -1,7 +1,7 @@
 """Which messages a visit needs, as data: notices at once, reminders by the clinic's ladder. Nothing is sent here."""
 
 from collections.abc import Iterable
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -19,6 +19,9 @@ State = Literal[
 
 # A notice of a change is worth sending until the visit begins; of a cancellation, for a day at most.
 CANCELLATION_USEFUL_FOR = timedelta(hours=24)
+
+# Reminders pulled forward into the text hours leave room, in minutes, for a retry before the hours end.
+LAST_TEXTS_BEFORE_CLOSING = 30
 
 
 class PlannedMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +105,8 @@ def plan_reminders(clinic: Clinic, visit: Visit, patient: Patient, now: datetime
     planned: list[PlannedMessage] = []
     for rung in clinic.settings.reminders:
         due_at = visit.starts_at - timedelta(minutes=rung.lead_minutes)
+        if rung.channel == "sms":
+            due_at = _same_day_text_time(clinic, due_at)
         applies = not rung.visit_types or visit.visit_type in rung.visit_types
         if not applies or rung.channel not in reachable or due_at <= now:
             continue
@@ -137,18 +142,29 @@ def _planned(
 def next_text_time(clinic: Clinic, instant: datetime) -> datetime:
     """Return the instant itself within the hours in which texts may go, else the next time they may.
 
-    The hours are wall-clock in the clinic's zone (quiet hours: MESSAGES, section 5).
+    The hours are wall-clock in the clinic's zone, and end before midnight or at it.
     """
-    opens, closes = (time(*divmod(minute, 60)) if minute < 24 * 60 else time.max for minute in _window(clinic))
+    opens, closes = clinic.settings.text_window
     local = clinic.local(instant)
-    if opens <= local.time() < closes:
+    minute = local.hour * 60 + local.minute
+    if opens <= minute < closes:
         return instant
-    day = local.date() if local.time() < opens else local.date() + timedelta(days=1)
-    return datetime.combine(day, opens, clinic.zone).astimezone(instant.tzinfo)
+    day = local.date() if minute < opens else local.date() + timedelta(days=1)
+    return datetime.combine(day, time(*divmod(opens, 60)), clinic.zone).astimezone(UTC)
 
 
-def _window(clinic: Clinic) -> tuple[int, int]:
-    return clinic.settings.text_window
+def _same_day_text_time(clinic: Clinic, instant: datetime) -> datetime:
+    """Return the moment nearest to the instant, on the same clinic date, at which a text may go.
+
+    A reminder that is due in the evening goes before the day's texts end, not the next morning: it would come on
+    another day than its lead promises.
+    """
+    opens, closes = clinic.settings.text_window
+    local = clinic.local(instant)
+    minute = min(max(local.hour * 60 + local.minute, opens), closes - LAST_TEXTS_BEFORE_CLOSING)
+    if minute == local.hour * 60 + local.minute:
+        return instant
+    return datetime.combine(local.date(), time(*divmod(minute, 60)), clinic.zone).astimezone(UTC)
 
 
 def retry_delay(attempts: int, chance: float) -> timedelta:

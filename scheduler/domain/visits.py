@@ -63,11 +63,11 @@ def after(visit: Visit, action: Action, now: datetime) -> Status:
     status = TRANSITIONS[action].get(visit.status)
     if status is None:
         raise WrongStatus(
-            f"The visit is {visit.status.replace('_', '-')}.", status=visit.status, allowed=allowed(visit.status)
+            f"The visit is {visit.status.replace('_', '-')}.", visit_status=visit.status, allowed=allowed(visit.status)
         )
     if action == "no_show" and now < visit.starts_at:
         raise WrongStatus(
-            "A visit can be marked a no-show only after its start.", status=visit.status, allowed=allowed(visit.status)
+            "A visit can be marked a no-show only after its start.", visit_status=visit.status, allowed=allowed(visit.status)
         )
     return status
 
@@ -82,7 +82,7 @@ def undone(visit: Visit, now: datetime) -> Status:
     if visit.previous_status is None or visit.status not in UNDOABLE or now - visit.status_changed_at > UNDO_FOR:
         raise WrongStatus(
             "There is nothing to undo: the last change is older than 10 minutes or cannot be undone.",
-            status=visit.status,
+            visit_status=visit.status,
             allowed=allowed(visit.status),
         )
     return visit.previous_status

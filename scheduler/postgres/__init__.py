@@ -39,7 +39,9 @@ SUPERUSER = "postgres"
 
 # Crash recovery of a small clinic's data takes seconds; an ordinary start a fraction of one.
 START_SECONDS = 60.0
-STOP_SECONDS = 10.0
+# A fast shutdown writes memory to disk. Where that takes longer it is cut short, and the next start recovers.
+STOP_SECONDS = 2.0
+ORPHAN_SECONDS = 10.0
 POLL_SECONDS = 0.01
 
 OPTIONS = {
@@ -225,7 +227,7 @@ def _major_version(binaries: Path, account: Account | None) -> str:
 
 def _lock_of_stopped_server(data: Path) -> IO[str]:
     """Take the server's lock; where an orphan of a killed starter still holds it, end the orphan first."""
-    deadline = time.monotonic() + STOP_SECONDS
+    deadline = time.monotonic() + ORPHAN_SECONDS
     asked = False
     while (lock := take_lock(data / "server.lock")) is None:
         status = _status(data / "postgres")

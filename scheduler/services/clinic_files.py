@@ -111,7 +111,7 @@ def _note_clinic(note: Note, stored: clinics.ClinicRow, file: ClinicFile, positi
     settings: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(file.settings))
     was = {"position": stored.position, "timezone": stored.timezone, **stored.settings}
     wanted = {"position": position, "timezone": file.timezone, **settings}
-    for key in wanted.keys() | was.keys():
+    for key in was | wanted:
         if was.get(key) != wanted.get(key):
             note("changed", f"clinic {file.code}", difference(key, was.get(key), wanted.get(key)))
 

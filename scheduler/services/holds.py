@@ -106,9 +106,9 @@ async def extend_hold(
     if held.visit.status == "expired" or held.visit.status == "held" and held.expired:
         raise HoldExpired
     if held.visit.status != "held":
-        raise WrongStatus("This hold has become a visit.", status=held.visit.status, allowed=[])
+        raise WrongStatus("This hold has become a visit.", visit_status=held.visit.status, allowed=[])
     if held.extensions >= EXTENSIONS:
-        raise WrongStatus(f"A hold can be extended {EXTENSIONS} times.", status="held", allowed=[])
+        raise WrongStatus(f"A hold can be extended {EXTENSIONS} times.", visit_status="held", allowed=[])
     expires_at = await store.extend_hold(connection, clinic.id, hold_id, clinic.settings.hold_minutes)
     await _audit(connection, clinic, actor, "hold.extended", held.visit)
     return held.visit, expires_at
@@ -121,7 +121,7 @@ async def release_hold(connection: Connection, clinic: Clinic, hold_id: UUID, to
         await store.expire_hold(connection, clinic.id, hold_id)
         await _audit(connection, clinic, actor, "hold.released", held.visit)
     elif held.visit.status != "expired":
-        raise WrongStatus("This hold has become a visit.", status=held.visit.status, allowed=[])
+        raise WrongStatus("This hold has become a visit.", visit_status=held.visit.status, allowed=[])
 
 
 async def _audit(connection: Connection, clinic: Clinic, actor: Actor, action: str, visit: Visit) -> None:

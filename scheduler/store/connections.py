@@ -66,7 +66,8 @@ async def open_pool(settings: Settings) -> AsyncIterator[Pool]:
     try:
         pool = await asyncpg.create_pool(
             settings.database_url,
-            min_size=1,
+            # A burst must not wait for connections to be made while it races.
+            min_size=settings.database_pool_size,
             max_size=settings.database_pool_size,
             timeout=CONNECT_SECONDS,
             command_timeout=COMMAND_SECONDS,

@@ -63,6 +63,7 @@ RETRY_AFTER_SECONDS = 1
 _PLACE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?", re.DOTALL)
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _MISSING_FIELD = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+_MISSING_PARAMETER = re.compile(r"Missing required (?P<source>\w+) parameter '(?P<name>[^']*)'.*", re.DOTALL)
 
 
 def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -114,9 +115,14 @@ def problem_response(request: Request[Any, Any, Any], problem: SchedulerError) -
 
 
 def _field_errors(error: ValidationException) -> list[FieldError]:
+    if missing := _MISSING_PARAMETER.fullmatch(error.detail):
+        pointer = missing["name"] if missing["source"] == "header" else f"?{missing['name']}"
+        return [FieldError(pointer, "missing", "This parameter is needed.")]
     found: list[FieldError] = []
     for entry in error.extra or []:
         message, source, key = entry.get("message", ""), entry.get("source"), entry.get("key", "")
+        if message == "'data'":
+            return [FieldError("/", "missing", "Send a JSON body.")]
         in_body = source == "body" or key.startswith("data")
         parts = _PLACE.fullmatch(message)
         what, where = (parts["what"], parts["where"] or "") if parts else (message, "")

@@ -9,15 +9,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from aiohttp import web
 from structlog.testing import capture_logs
-from twilio.request_validator import RequestValidator
 
 from scheduler.channels.base import Envelope
 from scheduler.channels.sms import TwilioChannel
 from scheduler.ids import new_id
 from tests.simulators import twilio as simulated
-from tests.simulators.twilio import ACCOUNT_SID, AUTH_TOKEN, Fault, TwilioSimulator, refusal
+from tests.simulators.twilio import Fault, TwilioSimulator, refusal
+from tests.simulators.twilio_shapes import ACCOUNT_SID, AUTH_TOKEN
 
 PHONE = "+12015550142"
 SERVICE = "MG" + "7" * 32
@@ -51,7 +50,9 @@ def to(twilio: TwilioSimulator, **changes: Any) -> TwilioChannel:
     return TwilioChannel(**(given | changes))
 
 
-def envelope(message_id: UUID | None = None, *, text: str = TEXT, address: str = PHONE, seconds: int = 14400) -> Envelope:
+def envelope(
+    message_id: UUID | None = None, *, text: str = TEXT, address: str = PHONE, seconds: int = 14400
+) -> Envelope:
     return Envelope(
         message_id=message_id or new_id(), address=address, sender="", text=text, useful_for_seconds=seconds
     )
@@ -232,7 +233,9 @@ async def test_the_time_limit_is_kept(twilio: TwilioSimulator, channel: TwilioCh
 
 async def test_twenty_texts_at_once_share_ten_connections_and_mix_up_nothing(twilio: TwilioSimulator) -> None:
     channel = to(twilio, timeout_seconds=10)
-    twilio.faults.extend(refusal(21610) if number % 4 == 0 else Fault(status=500, accepted=True) for number in range(20))
+    twilio.faults.extend(
+        refusal(21610) if number % 4 == 0 else Fault(status=500, accepted=True) for number in range(20)
+    )
     messages = [envelope(text=f"Text {number}") for number in range(20)]
     with capture_logs() as logs:
         outcomes = await asyncio.gather(*(channel.send(message) for message in messages))
@@ -290,7 +293,9 @@ async def test_asking_finds_the_very_text_and_no_other(twilio: TwilioSimulator, 
 async def test_asking_leaves_out_what_was_made_before(twilio: TwilioSimulator, channel: TwilioChannel) -> None:
     await channel.send(envelope())
     made = twilio.accepted[0].created_at.replace(microsecond=0)
-    assert len(await channel.find(envelope(), made + timedelta(minutes=2)) or ()) == 1, "clocks may differ by two minutes"
+    assert len(await channel.find(envelope(), made + timedelta(minutes=2)) or ()) == 1, (
+        "clocks may differ by two minutes"
+    )
     assert await channel.find(envelope(), made + timedelta(minutes=2, seconds=1)) == ()
 
 
@@ -319,7 +324,13 @@ async def test_asking_fetches_one_page_however_much_there_is(twilio: TwilioSimul
 
 @pytest.mark.parametrize(
     "fault",
-    [simulated.BUSY, simulated.BROKEN, simulated.DROP, Fault(then="garbage", status=200), Fault(then="empty", status=200)],
+    [
+        simulated.BUSY,
+        simulated.BROKEN,
+        simulated.DROP,
+        Fault(then="garbage", status=200),
+        Fault(then="empty", status=200),
+    ],
 )
 async def test_a_twilio_that_does_not_answer_the_question_is_not_taken_for_a_no(
     twilio: TwilioSimulator, channel: TwilioChannel, fault: Fault
@@ -327,34 +338,3 @@ async def test_a_twilio_that_does_not_answer_the_question_is_not_taken_for_a_no(
     # A question that is dropped is asked once more by the HTTP client, which may: it changes nothing.
     twilio.list_faults.extend([fault, fault])
     assert await channel.find(envelope(), datetime.now(UTC)) is None
-
-
-async def test_the_simulator_calls_back_signed_in_order_and_lists_what_it_said(twilio: TwilioSimulator) -> None:
-    """The simulator's own promise, which the tests of callbacks rest on."""
-    heard: list[tuple[str, str, bool]] = []
-
-    async def hear(request: web.Request) -> web.Response:
-        fields = {name: str(value) for name, value in (await request.post()).items()}
-        url = f"{base}{request.path}"
-        signature = request.headers["X-Twilio-Signature"]
-        genuine = bool(RequestValidator(AUTH_TOKEN).validate(url, fields, signature))
-        heard.append((request.path, fields["MessageStatus"], genuine))
-        return web.Response(status=204)
-
-    app = web.Application()
-    app.router.add_post("/hooks/twilio/status/{message_id}", hear)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    base = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    twilio.callbacks = ("sent", "delivered")
-    channel = to(twilio, public_base_url=base)
-    message = envelope()
-    await channel.send(message)
-    await twilio.quiet()
-    path = f"/hooks/twilio/status/{message.message_id}"
-    assert heard == [(path, "sent", True), (path, "delivered", True)]
-    assert twilio.callback_answers == [204, 204]
-    assert twilio.accepted[0].status == "delivered"
-    await channel.close()
-    await runner.cleanup()

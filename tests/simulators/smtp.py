@@ -8,8 +8,6 @@ message to the log, and to the disk, before it answers.
 import argparse
 import asyncio
 import random
-import ssl
-import subprocess
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -22,20 +20,23 @@ from typing import Any, Literal, Self
 import msgspec
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.simulators.certificates import Certificate
 from tests.simulators.logs import append_to_log
 
 # The steps of a session in order; ``message`` is the answer to the final dot.
-Stage = Literal["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "message"]
+Stage = Literal["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "message", "quit"]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """What goes wrong at one step: the server answers with ``reply``, drops the connection, or says nothing more.
 
-    ``accepted`` is for the step ``message``: whether the server has the message all the same.
+    With none of these it is only slow, by ``delay`` seconds. ``accepted`` is for the step ``message``: whether the
+    server has the message all the same.
     """
 
     reply: str = ""
     then: Literal["reply", "drop", "hang"] = "reply"
+    delay: float = 0.0
     accepted: bool = False
 
 
@@ -66,45 +67,20 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     encrypted: bool
 
 
-class Certificate(msgspec.Struct, frozen=True, kw_only=True):
-    """Files of a certificate for 127.0.0.1 that nobody but itself vouches for."""
-
-    certificate: Path
-    key: Path
-
-    @property
-    def context(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self.key)
-        return context
-
-
-def make_certificate(folder: Path) -> Certificate:
-    """Make a key and a certificate for one day in the folder, with the openssl command."""
-    files = Certificate(certificate=folder / "certificate.pem", key=folder / "key.pem")
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
-            "-keyout", files.key, "-out", files.certificate,
-        ],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    return files
-
-
 class SmtpSimulator:
     """Answers SMTP on a loopback port.
 
-    ``received`` holds every message taken, oldest first. ``faults`` of a step are met in order by the sessions that
-    reach it; when there are none, ``chances`` (step, fault and probability) apply. With a ``certificate`` STARTTLS is
-    offered, or TLS spoken from the start if ``implicit``. With an ``account`` (name, password) a sign-in is required.
+    ``received`` holds every message taken, oldest first; ``greetings`` and ``senders`` are what sessions said to EHLO
+    and MAIL, whatever became of them; ``hanging`` is set once one is kept waiting. ``faults`` of a step are met in
+    order by the sessions that reach it; when there are none, ``chances`` (step, fault and probability) apply. With a
+    ``certificate`` STARTTLS is offered, or TLS spoken from the start if ``implicit``. With an ``account`` (name,
+    password) a sign-in is required.
     """
 
     def __init__(
         self,
         *,
+        host: str = "127.0.0.1",
         port: int = 0,
         certificate: Certificate | None = None,
         implicit: bool = False,
@@ -113,17 +89,18 @@ class SmtpSimulator:
         seed: int = 0,
         log: Path | None = None,
     ) -> None:
-        self.port = port
+        self.host, self.port = host, port
         self.certificate = certificate
         self.implicit = implicit
         self.account = account
         self.received: list[Received] = []
         self.faults: defaultdict[Stage, deque[Fault]] = defaultdict(deque)
         self.sessions: set[_Session] = set()
+        self.hanging = asyncio.Event()
         self.idle = asyncio.Event()
         self.idle.set()
         self.greetings: list[str] = []
-        self.peak = 0
+        self.senders: list[str] = []
         self._chances = chances
         self._random = random.Random(seed)
         self._log = log
@@ -131,7 +108,7 @@ class SmtpSimulator:
     async def __aenter__(self) -> Self:
         implicit = self.certificate.context if self.certificate and self.implicit else None
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Session(self), "127.0.0.1", self.port, ssl=implicit)
+        self._server = await loop.create_server(lambda: _Session(self), self.host, self.port, ssl=implicit)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -179,7 +156,7 @@ class _Handler:
         fault = self._simulator.fault("message")
         if fault is None or fault.accepted:
             self._simulator.take(session, envelope)
-        return "250 2.0.0 Queued" if fault is None else await server.suffer(fault)
+        return (fault and await server.suffer(fault)) or "250 2.0.0 Queued"
 
 
 class _Session(SMTP):
@@ -202,7 +179,6 @@ class _Session(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._simulator.sessions.add(self)
         self._simulator.idle.clear()
-        self._simulator.peak = max(self._simulator.peak, len(self._simulator.sessions))
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -216,10 +192,12 @@ class _Session(SMTP):
             self.transport.abort()  # pyright: ignore[reportAttributeAccessIssue] - always a full transport
 
     async def suffer(self, fault: Fault) -> str:
-        """Return what to answer; a session that is dropped or left hanging never gets there."""
+        """Return what to answer, if anything; a session that is dropped or left hanging never gets there."""
+        await asyncio.sleep(fault.delay)
         if fault.then != "reply":
             if fault.then == "drop":
                 self.abort()
+            self._simulator.hanging.set()
             await asyncio.Event().wait()
         return fault.reply
 
@@ -227,13 +205,15 @@ class _Session(SMTP):
         if not self._greeted:
             self._greeted = True
             if fault := self._simulator.fault("connect"):
-                status = await self.suffer(fault)
+                status = await self.suffer(fault) or status
         await super().push(status)
 
     async def _spoiled(self, stage: Stage) -> bool:
-        if fault := self._simulator.fault(stage):
-            await self.push(await self.suffer(fault))
-        return fault is not None
+        fault = self._simulator.fault(stage)
+        reply = await self.suffer(fault) if fault else ""
+        if reply:
+            await self.push(reply)
+        return bool(reply)
 
     async def smtp_EHLO(self, hostname: str) -> None:  # noqa: N802
         self._simulator.greetings.append(hostname)
@@ -256,6 +236,9 @@ class _Session(SMTP):
         if not await self._spoiled("mail"):
             await super().smtp_MAIL(arg)
 
+        if self.envelope and self.envelope.mail_from:
+            self._simulator.senders.append(self.envelope.mail_from)
+
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
         if not await self._spoiled("rcpt"):
             await super().smtp_RCPT(arg)
@@ -263,6 +246,10 @@ class _Session(SMTP):
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         if not await self._spoiled("data"):
             await super().smtp_DATA(arg)
+
+    async def smtp_QUIT(self, arg: str) -> None:  # noqa: N802
+        if not await self._spoiled("quit"):
+            await super().smtp_QUIT(arg)
 
     def _sign_in(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
         name, password = self._simulator.account or ("", "")

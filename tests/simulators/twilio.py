@@ -9,12 +9,10 @@ import argparse
 import asyncio
 import base64
 import random
-import re
 import secrets
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urldefrag, urlencode
@@ -25,13 +23,17 @@ from aiohttp import web
 from twilio.request_validator import RequestValidator
 
 from tests.simulators.logs import append_to_log
+from tests.simulators.twilio_shapes import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    OUR_NUMBER,
+    VERSION,
+    Accepted,
+    error,
+    problem,
+    shown,
+)
 
-ACCOUNT_SID = "AC" + "5" * 32
-AUTH_TOKEN = "token-of-the-simulated-account"
-VERSION = "2010-04-01"
-OUR_NUMBER = "+12015550100"
-_REQUEST_ID = "request_id"
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _SIMULATOR: web.AppKey["TwilioSimulator"] = web.AppKey("simulator")
 
 
@@ -67,20 +69,6 @@ NAMED_FAULTS = {
 def refusal(code: int, status: int = 400) -> Fault:
     """Twilio's answer to a message that it does not take."""
     return Fault(status=status, code=code)
-
-
-class Accepted(msgspec.Struct, kw_only=True):
-    """A message that Twilio has. ``listed_at`` is when the list begins to show it, by the loop's clock."""
-
-    sid: str
-    to: str
-    sender: str | None
-    service: str | None
-    body: str
-    status: str
-    status_callback: str | None
-    created_at: datetime
-    listed_at: float
 
 
 class TwilioSimulator:
@@ -158,13 +146,13 @@ class TwilioSimulator:
         form = {name: str(value) for name, value in (await request.post()).items()}
         self.forms.append(form)
         self.request_ids[form.get("Body", "")] = request[_REQUEST_ID]
-        if problem := _problem(form):
-            return _error(400, problem)
+        if problem := problem(form):
+            return error(400, problem)
         fault = self.faults.popleft() if self.faults else self._chance()
         if fault and not fault.accepted:
             return await self._suffer(request, fault)
         message = self._accept(form)
-        return await self._suffer(request, fault) if fault else web.json_response(_shown(message), status=201)
+        return await self._suffer(request, fault) if fault else web.json_response(shown(message), status=201)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         query = dict(request.query)
@@ -181,7 +169,7 @@ class TwilioSimulator:
         shown = matching[page * size : (page + 1) * size]
         return web.json_response(
             {
-                "messages": [_shown(message) for message in shown],
+                "messages": [shown(message) for message in shown],
                 "page": page,
                 "page_size": size,
                 "start": page * size,
@@ -197,18 +185,18 @@ class TwilioSimulator:
 
     async def _fetch(self, request: web.Request) -> web.StreamResponse:
         found = self._known(request.match_info["sid"])
-        return web.json_response(_shown(found)) if found else _error(404, 20404)
+        return web.json_response(shown(found)) if found else error(404, 20404)
 
     async def _update(self, request: web.Request) -> web.StreamResponse:
         found = self._known(request.match_info["sid"])
         if not found:
-            return _error(404, 20404)
+            return error(404, 20404)
         form = await request.post()
         if form.get("Status") == "canceled":
             found.status = "canceled"
         if form.get("Body") == "":
             found.body = ""
-        return web.json_response(_shown(found))
+        return web.json_response(shown(found))
 
     def _known(self, sid: str) -> Accepted | None:
         return next((message for message in self.accepted if message.sid == sid), None)
@@ -262,7 +250,7 @@ class TwilioSimulator:
 
     async def _suffer(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         if fault.then == "answer":
-            return _error(fault.status, fault.code)
+            return error(fault.status, fault.code)
         if fault.then == "garbage":
             return web.Response(status=fault.status, text="<html>Bad Gateway</html>", content_type="text/html")
         if fault.then == "empty":
@@ -286,58 +274,10 @@ async def _guarded(request: web.Request, handler: Any) -> web.StreamResponse:
 async def _respond(request: web.Request, handler: Any) -> web.StreamResponse:
     credentials = base64.b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()).decode()
     if request.headers.get("Authorization") != f"Basic {credentials}":
-        return _error(401, 20003)
+        return error(401, 20003)
     if request.match_info.get("account") != ACCOUNT_SID:
-        return _error(404, 20404)
+        return error(404, 20404)
     return await handler(request)
-
-
-def _problem(form: dict[str, str]) -> int | None:
-    """Twilio's code for what a create lacks, or None."""
-    if not form.get("To"):
-        return 21604
-    if not _E164.fullmatch(form["To"]):
-        return 21211
-    if not form.get("From") and not form.get("MessagingServiceSid"):
-        return 21603
-    return None if form.get("Body") else 21602
-
-
-def _shown(message: Accepted) -> dict[str, Any]:
-    uri = f"/{VERSION}/Accounts/{ACCOUNT_SID}/Messages/{message.sid}"
-    created = format_datetime(message.created_at)
-    return {
-        "account_sid": ACCOUNT_SID,
-        "api_version": VERSION,
-        "body": message.body,
-        "date_created": created,
-        "date_sent": created if message.status in ("sent", "delivered") else None,
-        "date_updated": created,
-        "direction": "outbound-api",
-        "error_code": None,
-        "error_message": None,
-        "from": message.sender,
-        "messaging_service_sid": message.service,
-        "num_media": "0",
-        "num_segments": "0" if message.service else "1",
-        "price": None,
-        "price_unit": "USD",
-        "sid": message.sid,
-        "status": message.status,
-        "subresource_uris": {"media": f"{uri}/Media.json"},
-        "to": message.to,
-        "uri": f"{uri}.json",
-    }
-
-
-def _error(status: int, code: int) -> web.Response:
-    body = {
-        "code": code,
-        "message": f"Simulated error {code}",
-        "more_info": f"https://www.twilio.com/docs/errors/{code}",
-        "status": status,
-    }
-    return web.json_response(body, status=status)
 
 
 def _chances(words: Iterable[str]) -> list[tuple[Fault, float]]:

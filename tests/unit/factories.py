@@ -120,6 +120,11 @@ def weekly(weekdays: Iterable[int], starts: str, ends: str) -> list[WeeklyWindow
     return [WeeklyWindow(weekday=weekday, starts=clock(starts), ends=clock(ends)) for weekday in weekdays]
 
 
+def wall_windows(*texts: str) -> list[tuple[int, int]]:
+    """Return the wall-clock minutes of windows such as "22:00-26:00"."""
+    return [(clock(start), clock(end)) for start, _, end in (text.partition("-") for text in texts)]
+
+
 def clock(text: str) -> int:
     """Return the minute of the day of "HH:MM"."""
     hours, minutes = text.split(":")

@@ -5,9 +5,9 @@ the clinic's clocks show is asked of ``zoneinfo`` for one minute after another. 
 in words before believing either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -49,11 +49,6 @@ def works_at(minute: int, therapist: TherapistCalendar, calendar: Calendar, zone
     return in_hours and allowed and not _inside(minute, therapist.time_off)
 
 
-def working_minutes(calendar: Calendar, clinic: Clinic, therapist: TherapistCalendar, stretch: Stretch) -> set[int]:
-    """Return every minute of a stretch that is working time."""
-    return {minute for minute in range(*stretch) if works_at(minute, therapist, calendar, clinic.zone)}
-
-
 def open_starts(
     calendar: Calendar, clinic: Clinic, visit_type: VisitType, within: Stretch, earliest: int
 ) -> list[tuple[int, int]]:
@@ -61,7 +56,7 @@ def open_starts(
     opened: list[tuple[int, int]] = []
     reach = with_buffers(within[0], visit_type)[0], with_buffers(within[1], visit_type)[1]
     for number, therapist in enumerate(calendar.therapists):
-        working = working_minutes(calendar, clinic, therapist, reach)
+        working = {minute for minute in range(*reach) if works_at(minute, therapist, calendar, clinic.zone)}
         opened += [
             (start, number)
             for start in range(*within)
@@ -69,7 +64,7 @@ def open_starts(
             and start + visit_type.duration_minutes <= within[1]
             and clock_of(at(start, clinic.zone)) % clinic.settings.grid_minutes == 0
             and qualified(_person(clinic, therapist), visit_type)
-            and is_working(start, clinic, visit_type, working)
+            and is_working(start, clinic, visit_type, working.__contains__)
             and is_free(start, visit_type, therapist.busy)
             and has_places(start, calendar, visit_type)
         ]
@@ -87,13 +82,14 @@ def placement(
     """Return who and what a visit takes at a start, or every refusal that would be true."""
     if therapist is not None and not qualified(therapist, visit_type):
         return {(NotQualified, None)}
-    reach = with_buffers(start, visit_type)
     working = [
         each
         for each in calendar.therapists
         if qualified(_person(clinic, each), visit_type)
         and (therapist is None or each.id == therapist.id)
-        and is_working(start, clinic, visit_type, working_minutes(calendar, clinic, each, reach))
+        and is_working(
+            start, clinic, visit_type, partial(works_at, therapist=each, calendar=calendar, zone=clinic.zone)
+        )
     ]
     if not working:
         return {(OutsideHours, None)}
@@ -111,7 +107,7 @@ def placement(
     refusals: set[Refusal] = {(SlotTaken, resource) for resource, blocked in in_the_way.items() if blocked}
     if refusals:
         return refusals
-    loads = [load(each, start, clinic.zone) for each in free]
+    loads = [load(each, at(start, clinic.zone).date(), clinic.zone) for each in free]
     return Placement(
         therapist=free[loads.index(min(loads))].id,
         room=free_rooms[0].id if free_rooms else None,
@@ -139,12 +135,12 @@ def qualified(therapist: Therapist, visit_type: VisitType) -> bool:
     return visit_type.code in therapist.visit_types
 
 
-def is_working(start: int, clinic: Clinic, visit_type: VisitType, working: set[int]) -> bool:
+def is_working(start: int, clinic: Clinic, visit_type: VisitType, works: Callable[[int], bool]) -> bool:
     """Whether the visit's own time, or with its buffers where the clinic asks for it, is all working time."""
     first, last = start, start + visit_type.duration_minutes
     if clinic.settings.buffers_within_hours:
         first, last = with_buffers(start, visit_type)
-    return all(minute in working for minute in range(first, last))
+    return all(works(minute) for minute in range(first, last))
 
 
 def is_free(start: int, visit_type: VisitType, busy: Sequence[Stretch]) -> bool:
@@ -170,11 +166,9 @@ def with_buffers(start: int, visit_type: VisitType) -> Stretch:
     return start - visit_type.buffer_before_minutes, ends + visit_type.buffer_after_minutes
 
 
-def load(therapist: TherapistCalendar, start: int, zone: ZoneInfo) -> int:
-    """Return how many minutes are busy on the date of a start; two visits at once count as two."""
-    day = at(start, zone).date()
-    whole_day = [minute for minute in range(start - 1600, start + 1600) if at(minute, zone).date() == day]
-    return sum(_inside(minute, [busy]) for busy in therapist.busy for minute in whole_day)
+def load(therapist: TherapistCalendar, day: date, zone: ZoneInfo) -> int:
+    """Return how many minutes of a date are busy; two visits at once count as two."""
+    return sum(at(minute, zone).date() == day for busy in therapist.busy for minute in range(*busy))
 
 
 def _person(clinic: Clinic, therapist: TherapistCalendar) -> Therapist:

@@ -1,10 +1,10 @@
 """What can be booked, and with whom: each promise of the engine with times a person can check.
 
-The clock changes have a file of their own with the times they change, ``test_times``.
+What the two days on which the clocks change do to it stands in ``test_times``.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +30,6 @@ from scheduler.errors import (
     OutsideHours,
     PlacementRefused,
     SlotTaken,
-    TooFarAhead,
     TooSoon,
 )
 from tests.unit.factories import (
@@ -44,6 +43,7 @@ from tests.unit.factories import (
     minute,
     room_id,
     therapist_id,
+    wall_windows,
     weekly,
 )
 
@@ -64,22 +64,8 @@ def taken(*texts: str) -> list[tuple[int, int]]:
     return [(monday(start), monday(end)) for start, _, end in (text.partition("-") for text in texts)]
 
 
-def windows(*texts: str) -> list[tuple[int, int]]:
-    """Return the wall-clock minutes of windows such as "22:00-26:00"."""
-    return [(clock(start), clock(end)) for start, _, end in (text.partition("-") for text in texts)]
-
-
-def therapist(
-    number: int = 0,
-    hours: Sequence[WeeklyWindow] = MORNING,
-    *,
-    overrides: Mapping[date, Sequence[tuple[int, int]]] | None = None,
-    busy: Sequence[tuple[int, int]] = (),
-    time_off: Sequence[tuple[int, int]] = (),
-) -> TherapistCalendar:
-    return TherapistCalendar(
-        id=therapist_id(number), weekly=hours, overrides=dict(overrides or {}), busy=busy, time_off=time_off
-    )
+def therapist(number: int = 0, hours: Sequence[WeeklyWindow] = MORNING, **rest: Any) -> TherapistCalendar:
+    return TherapistCalendar(id=therapist_id(number), weekly=hours, **rest)
 
 
 def place_calendar(place_id: UUID, kind: str, *busy: str) -> PlaceCalendar:
@@ -143,12 +129,12 @@ def test_weekly_hours_count_on_the_first_and_the_last_date_they_are_valid() -> N
 
 def test_an_override_replaces_the_windows_of_its_date_and_no_other() -> None:
     hours = weekly([7], "22:00", "25:00") + weekly([1], "09:00", "12:00")
-    assert offered(HALF_HOUR, therapist(hours=hours, overrides={MONDAY: windows("15:00-15:45")})) == (
+    assert offered(HALF_HOUR, therapist(hours=hours, overrides={MONDAY: wall_windows("15:00-15:45")})) == (
         "22:00 22:15 22:30 22:45 23:00 23:15 23:30 23:45 00:00 00:15 00:30 15:00 15:15".split()
     )
     assert offered(HOUR, therapist(overrides={MONDAY: []})) == []
-    assert offered(HOUR, therapist(overrides={SUNDAY: windows("08:00-09:00")}))[:2] == ["08:00", "09:00"]
-    assert offered(HOUR, therapist(hours=[], overrides={SUNDAY: windows("23:00-24:00", "24:00-24:15")})) == (
+    assert offered(HOUR, therapist(overrides={SUNDAY: wall_windows("08:00-09:00")}))[:2] == ["08:00", "09:00"]
+    assert offered(HOUR, therapist(hours=[], overrides={SUNDAY: wall_windows("23:00-24:00", "24:00-24:15")})) == (
         ["23:00", "23:15"]
     )
 
@@ -157,7 +143,7 @@ def test_a_closure_limits_everybody_to_its_windows_by_the_date_on_the_clock() ->
     night = therapist(hours=weekly([7], "22:00", "26:00"))
     assert offered(HOUR, night, closures={MONDAY: []}) == "22:00 22:15 22:30 22:45 23:00".split()
     assert offered(HOUR, night, closures={SUNDAY: []}) == "00:00 00:15 00:30 00:45 01:00".split()
-    half_day = {MONDAY: windows("08:00-10:00", "11:00-13:00")}
+    half_day = {MONDAY: wall_windows("08:00-10:00", "11:00-13:00")}
     assert offered(HOUR, therapist(), therapist(1), closures=half_day) == ["09:00", "09:00+1", "11:00", "11:00+1"]
 
 
@@ -256,6 +242,19 @@ def test_the_least_loaded_therapist_of_the_date_takes_the_visit_then_the_first_l
     assert placed(HOUR, "09:00", busy, half, therapist(2, busy=taken("00:00-00:30"))).therapist == therapist_id(1)
 
 
+def test_a_visit_is_never_placed_with_somebody_who_may_not_perform_it() -> None:
+    evaluation = make_visit_type(credential="PT")
+    clinic = make_clinic([make_therapist(0, "PTA"), make_therapist(1)], [evaluation])
+
+    def evaluate(*therapists: TherapistCalendar) -> Placement:
+        asked = make_calendar((monday("09:00"), monday("09:01")), evaluation, therapists)
+        return place(asked, clinic, evaluation, monday("09:00"))
+
+    assert evaluate(therapist(0), therapist(1, busy=taken("13:00-14:00"))).therapist == therapist_id(1)
+    with pytest.raises(OutsideHours):
+        evaluate(therapist(0), therapist(1, hours=[]))
+
+
 def test_staff_may_place_between_the_lines_of_the_grid() -> None:
     assert placed(HOUR, "09:07").therapist == therapist_id(0)
 
@@ -336,25 +335,6 @@ def test_notice_is_kept_to_the_minute_and_seconds_round_up() -> None:
     for now in ("2027-06-07T06:00:00.000001-04:00", "2027-06-07T06:00:59-04:00", "2027-06-07T06:01:00-04:00"):
         assert refusal(visit_type, monday("10:00"), now) is TooSoon
         assert earliest_start(visit_type, datetime.fromisoformat(now)) == monday("10:01")
-
-
-@pytest.mark.parametrize("zone", [UTC, NEW_YORK])
-def test_twelve_hours_of_notice_are_twelve_hours_in_the_night_the_clocks_change(zone: Any) -> None:
-    visit_type = make_visit_type(minimum_notice_minutes=720)
-    spring, autumn = (
-        datetime.fromisoformat(f"2027-{day}").astimezone(zone) for day in ("03-13T20:00-05:00", "11-06T20:00-04:00")
-    )
-    assert earliest_start(visit_type, spring) == minute("2027-03-14T09:00-04:00")
-    assert earliest_start(visit_type, autumn) == minute("2027-11-07T07:00-05:00")
-
-
-def test_the_horizon_is_the_end_of_the_clinics_date_that_many_days_ahead() -> None:
-    visit_type = make_visit_type(horizon_days=7)
-    last, first_refused = minute("2027-03-14T23:45-04:00"), minute("2027-03-15T00:00-04:00")
-    for now in ("2027-03-07T00:00:00-05:00", "2027-03-08T04:59:59+00:00"):
-        assert refusal(visit_type, last, now) is None
-        assert refusal(visit_type, first_refused, now) is TooFarAhead
-    assert refusal(visit_type, first_refused, "2027-03-08T05:00:00+00:00") is None
 
 
 def test_patients_book_online_types_on_the_grid_only() -> None:

@@ -111,10 +111,13 @@ def questions(draw: st.DrawFn) -> Question:
     def some_stretches() -> list[tuple[int, int]]:
         return [(start + first, start + first + length) for first, length in draw(stretches)]
 
+    # Everybody keeps the first therapist's hours or their own, so that there is often a choice between two.
+    hours = [_some_hours(day, draw(weekly_windows))]
+    hours += [hours[0] if draw(st.booleans()) else _some_hours(day, draw(weekly_windows)) for _ in others]
     therapists = [
         TherapistCalendar(
             id=therapist_id(number),
-            weekly=[window for drawn in draw(weekly_windows) for window in _weekly(day, *drawn)],
+            weekly=hours[number],
             overrides={
                 day + timedelta(days=offset): [
                     (first + next_day * 1440, min(2880, first + next_day * 1440 + length))
@@ -155,14 +158,16 @@ def questions(draw: st.DrawFn) -> Question:
     return Question(clinic, visit_type, within, calendar_for)
 
 
-def _weekly(
-    day: date, offsets: tuple[int, ...], window: tuple[int, int], validity: tuple[int, int] | None
+def _some_hours(
+    day: date, drawn: list[tuple[tuple[int, ...], tuple[int, int], tuple[int, int] | None]]
 ) -> list[WeeklyWindow]:
-    """Return a window on weekdays, always valid or between two dates; all are counted from a date."""
-    starts, length = window
-    valid = [day + timedelta(days=bound) for bound in validity] if validity else [date.min, date.max]
-    weekdays = [(day + timedelta(days=offset)).isoweekday() for offset in offsets]
-    return [WeeklyWindow(weekday, starts, starts + length, *valid) for weekday in weekdays]
+    """Return windows on weekdays, always valid or between two dates; days are counted from a date."""
+    hours: list[WeeklyWindow] = []
+    for offsets, (starts, length), validity in drawn:
+        valid = [day + timedelta(days=bound) for bound in validity] if validity else [date.min, date.max]
+        weekdays = [(day + timedelta(days=offset)).isoweekday() for offset in offsets]
+        hours += [WeeklyWindow(weekday, starts, starts + length, *valid) for weekday in weekdays]
+    return hours
 
 
 @settings(thorough, max_examples=200)
@@ -176,6 +181,16 @@ def test_the_open_starts_are_exactly_those_that_the_rules_allow(question: Questi
     assert found == oracle.open_starts(calendar, clinic, visit_type, within, earliest)
 
 
+def _starts_worth_a_look(calendar: Calendar, visit_type: VisitType, within: tuple[int, int]) -> list[int]:
+    """Return starts all over a day, and those that put the visit just beside what is taken, to the minute."""
+    busy = [*calendar.patient_busy, *(span for therapist in calendar.therapists for span in therapist.busy)]
+    before, after = visit_type.buffer_before_minutes, visit_type.buffer_after_minutes
+    last_before = [first - visit_type.duration_minutes - gap for first, _ in busy for gap in (0, after)]
+    first_after = [end + gap for _, end in busy for gap in (0, before)]
+    beside = [start + nudge for start in last_before + first_after for nudge in (-1, 0, 1)]
+    return [*range(within[0], within[0] + 1440, 41), *beside]
+
+
 @settings(thorough, max_examples=200)
 @given(questions(), st.data())
 def test_a_visit_is_placed_wherever_the_rules_allow_and_refused_for_a_true_reason_elsewhere(
@@ -184,7 +199,7 @@ def test_a_visit_is_placed_wherever_the_rules_allow_and_refused_for_a_true_reaso
     clinic, visit_type, within, calendar_for = question
     therapist = data.draw(st.sampled_from([None, None, *clinic.therapists.values()]))
     room = data.draw(st.sampled_from([None, None, room_id(0), room_id(1)]))
-    for start in data.draw(st.lists(st.integers(within[0], within[0] + 1440), min_size=6, max_size=16)):
+    for start in _starts_worth_a_look(calendar_for(within), visit_type, within):
         calendar = calendar_for((start, start + 1))
         expected = oracle.placement(calendar, clinic, visit_type, start, therapist, room)
         if isinstance(expected, set):

@@ -1,15 +1,25 @@
 """Clocks: what a wall time means on every day of the year, and what is offered on the days the clocks change."""
 
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.domain.availability import TherapistCalendar, WeeklyWindow, day_end, day_start, open_starts
+from scheduler.domain.availability import (
+    TherapistCalendar,
+    WeeklyWindow,
+    check_booking_rules,
+    day_end,
+    day_start,
+    earliest_start,
+    open_starts,
+)
 from scheduler.domain.times import day_pieces, epoch_minute, instant_at, is_whole_minute, local_dates, wall_spans
+from scheduler.errors import TooFarAhead
 from tests.unit.factories import (
     NEW_YORK,
     make_calendar,
@@ -52,7 +62,7 @@ def test_every_day_of_a_year_is_as_long_as_its_clocks_say(timezone: str, year: i
 def test_days_follow_each_other_without_a_gap(timezone: str, year: int) -> None:
     zone = ZoneInfo(timezone)
     pieces = [piece for day in dates_of(year) for piece in day_pieces(day, zone)]
-    for (first, _, length), (following, _, _) in zip(pieces, pieces[1:], strict=False):
+    for (first, _, length), (following, _, _) in pairwise(pieces):
         assert first + length == following
 
 
@@ -232,3 +242,24 @@ def test_a_clinic_from_monday_to_saturday_keeps_its_wall_times_across_both_chang
         08T09:00-05:00 08T09:30-05:00 08T10:00-05:00 08T10:30-05:00 08T16:30-05:00
     """.split()
     )
+
+
+@pytest.mark.parametrize("zone", [UTC, NEW_YORK])
+def test_twelve_hours_of_notice_are_twelve_hours_in_the_nights_the_clocks_change(zone: tzinfo) -> None:
+    visit_type = make_visit_type(minimum_notice_minutes=720)
+    spring = datetime(2027, 3, 14, 1, 0, tzinfo=UTC).astimezone(zone)
+    autumn = datetime(2027, 11, 7, 0, 0, tzinfo=UTC).astimezone(zone)
+    assert earliest_start(visit_type, spring) == minute("2027-03-14T09:00-04:00")
+    assert earliest_start(visit_type, autumn) == minute("2027-11-07T07:00-05:00")
+
+
+def test_the_horizon_is_the_end_of_the_clinics_date_that_many_days_ahead() -> None:
+    visit_type = make_visit_type(horizon_days=7)
+    clinic = make_clinic()
+    last, first_refused = minute("2027-03-14T23:45-04:00"), minute("2027-03-15T00:00-04:00")
+    first_moment = datetime(2027, 3, 7, 5, 0, tzinfo=UTC)
+    for now in (first_moment, first_moment + timedelta(hours=23, minutes=59, seconds=59)):
+        check_booking_rules(visit_type, clinic, last, now)
+        with pytest.raises(TooFarAhead):
+            check_booking_rules(visit_type, clinic, first_refused, now)
+    check_booking_rules(visit_type, clinic, first_refused, first_moment + timedelta(hours=24))

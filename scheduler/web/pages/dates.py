@@ -1,0 +1,100 @@
+"""Dates and times as the pages write them. Moments are given as the clinic's clocks show them."""
+
+from datetime import date, datetime, time
+from typing import Literal
+
+import msgspec
+from babel.dates import format_date, format_time, get_timezone_name
+
+from scheduler.domain.clinics import Clinic, Language
+
+PartOfDay = Literal["morning", "afternoon", "evening"]
+
+PARTS_OF_DAY: tuple[PartOfDay, ...] = ("morning", "afternoon", "evening")
+
+# The wall-clock hours at which the afternoon and the evening begin.
+_AFTERNOON, _EVENING = 12, 17
+
+_NOON = time(12)
+
+
+class _Style(msgspec.Struct, frozen=True):
+    """Babel patterns, and how a time is said alone and after a day; a day stays with its month on one line.
+
+    Spanish bends its article with the hour: "la 1:15", "las 2:15".
+    """
+
+    day: str
+    short: str
+    one: str
+    many: str
+    at: str
+    noon: str
+
+
+_STYLES: dict[Language, _Style] = {
+    "en": _Style("EEEE, MMMM\u00a0d", "EEE, MMM\u00a0d", "{}", "{}", "at {}", "at noon"),
+    "es": _Style(
+        "EEEE d\u00a0'de'\u00a0MMMM", "EEE d\u00a0'de'\u00a0MMM", "la {}", "las {}", "a {}", "al mediodía"
+    ),
+}
+
+# Babel knows this zone by a name that people in it do not use.
+_SPOKEN = {"hora oriental": "hora del Este"}
+
+
+def long_day(day: date, language: Language) -> str:
+    """As in "Tuesday, December 8" or "martes 8 de diciembre"."""
+    return format_date(day, _STYLES[language].day, locale=language)
+
+
+def short_day(day: date, language: Language) -> str:
+    """As in "Tue, Dec 8" or "mar 8 de dic"."""
+    return format_date(day, _STYLES[language].short, locale=language)
+
+
+def month(day: date, language: Language) -> str:
+    """The month alone, as in "December" or "diciembre"."""
+    return format_date(day, "LLLL", locale=language)
+
+
+def short_month(day: date, language: Language) -> str:
+    return format_date(day, "LLL", locale=language)
+
+
+def weekday(day: date, language: Language) -> str:
+    """The day of the week, short, as in "Tue" or "mar"."""
+    return format_date(day, "EEE", locale=language)
+
+
+def clock(moment: datetime, language: Language) -> str:
+    """As in "9:45 AM" or "9:45 a. m.", on one line."""
+    return format_time(moment.time(), "h:mm\u00a0a", locale=language).replace("\u202f", "\u00a0")
+
+
+def said_clock(moment: datetime, language: Language) -> str:
+    """As in "9:45 AM" or "las 9:45 a. m.": the time as it stands in a sentence."""
+    style = _STYLES[language]
+    return (style.one if moment.hour % 12 == 1 else style.many).format(clock(moment, language))
+
+
+def when(moment: datetime, language: Language) -> str:
+    """As in "Tuesday, December 8 at 9:45 AM" or "martes 8 de diciembre a las 9:45 a. m."."""
+    style = _STYLES[language]
+    at = style.noon if moment.time() == _NOON else style.at.format(said_clock(moment, language))
+    return f"{long_day(moment.date(), language)} {at}"
+
+
+def zone_name(clinic: Clinic, language: Language) -> str:
+    """The name of the clinic's time zone, as in "Eastern Time" or "hora del Este"."""
+    name = get_timezone_name(clinic.zone, locale=language)
+    return _SPOKEN.get(name, name)
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def part_of_day(moment: datetime) -> PartOfDay:
+    return PARTS_OF_DAY[(moment.hour >= _AFTERNOON) + (moment.hour >= _EVENING)]

@@ -1,0 +1,139 @@
+"""Pages made from templates: whose clinic, in which language, with which stylesheet."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Request, Response
+from litestar.datastructures import Cookie, State
+
+from scheduler.domain.actors import Actor
+from scheduler.domain.clinics import LANGUAGES, Clinic, Language
+from scheduler.errors import UnsupportedMediaType
+from scheduler.services.directory import Directory
+from scheduler.web.headers import name_request
+from scheduler.web.pages import dates
+from scheduler.web.pages.words import WORDS, speaker
+
+PageRequest = Request[Any, Any, State]
+
+LANGUAGE_COOKIE = "language"
+_YEAR = 365 * 24 * 3600
+
+_HERE = Path(__file__).parent.parent.parent
+_STATIC = _HERE / "static"
+
+
+def _versioned(name: str) -> str:
+    """Return the address of a static file, which changes with what is in it, so that it may be kept for good."""
+    digest = hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()
+    return f"/static/{name}?v={digest[:12]}"
+
+
+_templates = Environment(
+    loader=FileSystemLoader(_HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.globals |= {"stylesheet": _versioned("site.css"), "icon": _versioned("icon.svg"), "dates": dates}
+
+
+class Visitor(msgspec.Struct, frozen=True, kw_only=True):
+    """Whoever looks at a page: at which clinic, and in which language. ``secure`` is whether cookies need HTTPS."""
+
+    clinic: Clinic
+    language: Language
+    actor: Actor
+    path: str
+    query: tuple[tuple[str, str], ...]
+    secure: bool
+
+    def say(self, key: str, **values: object) -> str:
+        return speaker(self.language)(key, **values)
+
+    def other_language(self) -> dict[str, str] | None:
+        """Return the language to switch to, and the address of this same page in it; None where there is one only."""
+        other = next((known for known in self.clinic.settings.languages if known != self.language), None)
+        if other is None:
+            return None
+        query = [(name, value) for name, value in self.query if name != "lang"]
+        return {
+            "code": other,
+            "name": WORDS["language"][LANGUAGES.index(other)],
+            "url": f"{self.path}?{urlencode([*query, ('lang', other)])}",
+        }
+
+
+def provide_visitor(request: PageRequest) -> Visitor:
+    """Tell the visitor by the host and by the language they chose: now, before, or in their browser."""
+    directory = cast("Directory", request.app.state.directory)
+    clinic = directory.for_host(request.headers.get("host", ""))
+    query = tuple(parse_qsl(cast("bytes", request.scope["query_string"]).decode("latin-1")))
+    return Visitor(
+        clinic=clinic,
+        language=_language(request, clinic, dict(query).get("lang")),
+        actor=Actor(name="public", request_id=name_request(request.scope)),
+        path=request.scope["path"],
+        query=query,
+        secure=request.app.state.settings.public_base_url.startswith("https:"),
+    )
+
+
+def _language(request: PageRequest, clinic: Clinic, chosen: str | None) -> Language:
+    accepted = request.headers.get("accept-language", "").lower().split(",")
+    wishes = [chosen, request.cookies.get(LANGUAGE_COOKIE), *(wish.strip()[:2] for wish in accepted)]
+    spoken = clinic.settings.languages
+    return next((known for wish in wishes for known in spoken if known == wish), spoken[0])
+
+
+def page(
+    visitor: Visitor,
+    template: str,
+    *,
+    status: int = 200,
+    cookies: Sequence[Cookie] = (),
+    headers: dict[str, str] | None = None,
+    **context: Any,
+) -> Response[str]:
+    """Return a page in the visitor's language, which is remembered if they have just chosen it."""
+    chosen = [language_cookie(visitor)] if "lang" in dict(visitor.query) else []
+    text = _templates.get_template(template).render(
+        visitor=visitor,
+        clinic=visitor.clinic.settings,
+        language=visitor.language,
+        say=visitor.say,
+        **context,
+    )
+    return Response(
+        text, status_code=status, media_type="text/html; charset=utf-8", cookies=[*cookies, *chosen], headers=headers
+    )
+
+
+def language_cookie(visitor: Visitor) -> Cookie:
+    return Cookie(
+        LANGUAGE_COOKIE,
+        visitor.language,
+        path="/",
+        max_age=_YEAR,
+        httponly=True,
+        samesite="lax",
+        secure=visitor.secure,
+    )
+
+
+def see_other(url: str, cookies: Sequence[Cookie] = ()) -> Response[Any]:
+    """Send the browser on, so that reloading the next page repeats nothing."""
+    return Response(None, status_code=303, headers={"Location": url}, cookies=list(cookies))
+
+
+async def read_form(request: PageRequest) -> dict[str, str]:
+    """Return the fields of a form; of a repeated one the last counts. Raises UnsupportedMediaType."""
+    if request.content_type[0] != "application/x-www-form-urlencoded":
+        raise UnsupportedMediaType("Send the form as a browser does.")
+    return dict(parse_qsl((await request.body()).decode("latin-1"), keep_blank_values=True))

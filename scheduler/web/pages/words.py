@@ -1,0 +1,207 @@
+"""Every word of the patients' pages, in both languages side by side, so that neither can lack one.
+
+Names in braces are filled in. Spanish says *usted*. What the clinic decides (names of visits, what to bring) is in
+the clinic's file instead.
+"""
+
+from collections.abc import Callable
+
+from scheduler.domain.clinics import LANGUAGES, Language
+
+Say = Callable[..., str]
+
+WORDS: dict[str, tuple[str, str]] = {
+    # Every page
+    "language": ("English", "Español"),
+    "skip": ("Skip to main content", "Ir al contenido"),
+    "call": ("Call {phone}", "Llamar al {phone}"),
+    "talk": ("Prefer to talk to a person?", "¿Prefiere hablar con una persona?"),
+    "911": ("If this is a medical emergency, call 911.", "Si es una emergencia médica, llame al 911."),
+    "back": ("Back", "Atrás"),
+    "change": ("Change", "Cambiar"),
+    "step": ("Step {number} of 3", "Paso {number} de 3"),
+    "minutes": ("{count} minutes", "{count} minutos"),
+    "tz": ("{zone}, at our {place} clinic", "{zone}, en nuestra clínica de {place}"),
+    "tz.here": ("{zone}, at our clinic", "{zone}, en nuestra clínica"),
+    # 1. What
+    "book.h1": ("Book a visit", "Reserve una cita"),
+    "book.lead": ("About a minute. No account, no password.", "Toma un minuto. Sin cuenta ni contraseña."),
+    "book.types": ("Visit type", "Tipo de visita"),
+    "next": ("Next opening {day}", "Próximo horario: {day}"),
+    "next.none": ("No openings online right now", "Por ahora no hay horarios en línea"),
+    "help.h": ("Not sure which one?", "¿No está seguro de cuál?"),
+    "help": ("Call us and we’ll choose together.", "Llámenos y lo elegimos juntos."),
+    "have": (
+        "Already have a visit? Call us to change or cancel it.",
+        "¿Ya tiene una cita? Llámenos para cambiarla o cancelarla.",
+    ),
+    # 2. When and with whom
+    "time.h1": ("Pick a time", "Elija un horario"),
+    "time.skip": ("Skip to times", "Ir a los horarios"),
+    "change.type": ("visit type", "tipo de visita"),
+    "who": ("With", "Con"),
+    "who.next": ("next opening", "próximo horario libre"),
+    "who.any": ("First available", "Primero disponible"),
+    "who.never": ("No openings", "Sin horarios"),
+    "who.none": (
+        "{name} has no openings in the next {days} days.",
+        "{name} no tiene horarios libres en los próximos {days} días.",
+    ),
+    "who.more": ("See the first available times", "Ver los primeros horarios disponibles"),
+    "day": ("Day", "Día"),
+    "open": ("{count} open", "{count} libres"),
+    "open.one": ("1 open", "1 libre"),
+    "full": ("Full", "Lleno"),
+    "more": ("More days", "Más días"),
+    "earlier": ("Earlier days", "Días anteriores"),
+    "morning": ("Morning", "Mañana"),
+    "afternoon": ("Afternoon", "Tarde"),
+    "evening": ("Evening", "Noche"),
+    "therapists": ("{count} therapists", "{count} terapeutas"),
+    "day.full": (
+        "No times are left on this day. Please choose another.",
+        "No quedan horarios este día. Por favor elija otro.",
+    ),
+    "none": ("None of these work?", "¿Ningún horario le sirve?"),
+    "none.call": ("Call us and we’ll find a time together.", "Llámenos y buscamos juntos un horario."),
+    "none.at.all": (
+        "There are no openings online in the next {days} days. Please call us.",
+        "No hay horarios en línea en los próximos {days} días. Por favor llámenos.",
+    ),
+    "taken": ("Someone just took {time}.", "Alguien acaba de tomar {time}."),
+    "taken.then": (
+        "Nothing was booked. The closest open times are below.",
+        "No se reservó nada. Abajo están los horarios más cercanos.",
+    ),
+    "taken.slot": ("Just taken", "Recién tomado"),
+    "toosoon": (
+        "That time is too soon to book online. Please call us.",
+        "Ese horario está muy cerca para reservar en línea. Por favor llámenos.",
+    ),
+    "refused": ("That time cannot be booked online.", "Ese horario no se puede reservar en línea."),
+    "kept": (
+        "What you typed is kept. Choose a time and it will be there.",
+        "Lo que escribió está guardado. Elija un horario y ahí estará.",
+    ),
+    "holding": ("You are holding {when}.", "Tiene apartado el {when}."),
+    "holding.go": ("Continue with this time", "Continuar con este horario"),
+    # 3. Details
+    "details.h1": ("Your details", "Sus datos"),
+    "details.error": ("Error: Your details", "Error: Sus datos"),
+    "with": ("{minutes} with {name}", "{minutes} con {name}"),
+    "change.time": ("time", "horario"),
+    "hold": ("We’re holding this time for you until {time}.", "Guardamos este horario para usted hasta {time}."),
+    "hold.more": ("Need longer?", "¿Necesita más tiempo?"),
+    "hold.over": (
+        "We held this time for you as long as we could. If it is still free, it is yours when you book.",
+        "Guardamos este horario lo más que pudimos. Si sigue libre, será suyo al reservar.",
+    ),
+    "given_name": ("First name", "Nombre"),
+    "family_name": ("Last name", "Apellido"),
+    "phone": ("Mobile phone", "Teléfono celular"),
+    "phone.hint": ("So we can reach you about this visit", "Para comunicarnos sobre esta cita"),
+    "email": ("Email", "Correo electrónico"),
+    "optional": ("(optional)", "(opcional)"),
+    "sms.label": ("Text me about my visits", "Envíenme mensajes sobre mis citas"),
+    "sms.text": (
+        "{clinic} will text confirmations and reminders, about 3 messages per visit. Msg & data rates may apply. "
+        "Reply STOP to opt out, HELP for help. You can book without this.",
+        "{clinic} le enviará confirmaciones y recordatorios, unos 3 mensajes por cita. Pueden aplicarse tarifas de "
+        "mensajes y datos. Responda STOP para cancelar, HELP para ayuda. Puede reservar sin esto.",
+    ),
+    "book": ("Book this visit", "Reservar esta cita"),
+    "no.medical": ("Please don’t enter medical details here.", "Por favor no escriba información médica aquí."),
+    "error.h": ("There is a problem", "Hay un problema"),
+    "error.mark": ("Error:", "Error:"),
+    "given_name.name-missing": ("Enter your first name", "Escriba su nombre"),
+    "given_name.name-too-long": (
+        "Enter a first name of at most 100 letters",
+        "Escriba un nombre de 100 letras como máximo",
+    ),
+    "given_name.name-invalid": (
+        "Enter your first name in letters, spaces, hyphens and apostrophes",
+        "Escriba su nombre con letras, espacios, guiones y apóstrofos",
+    ),
+    "family_name.name-missing": ("Enter your last name", "Escriba su apellido"),
+    "family_name.name-too-long": (
+        "Enter a last name of at most 100 letters",
+        "Escriba un apellido de 100 letras como máximo",
+    ),
+    "family_name.name-invalid": (
+        "Enter your last name in letters, spaces, hyphens and apostrophes",
+        "Escriba su apellido con letras, espacios, guiones y apóstrofos",
+    ),
+    "phone.phone-invalid": (
+        "Enter a 10-digit mobile number, like 201\u00a0555\u00a00142",
+        "Escriba un celular de 10 dígitos, por ejemplo 201\u00a0555\u00a00142",
+    ),
+    "email.email-invalid": (
+        "Enter an email address, like name@example.com, or leave it empty",
+        "Escriba un correo electrónico, por ejemplo nombre@example.com, o déjelo vacío",
+    ),
+    # Done
+    "done.h1": ("You’re booked", "Su cita está reservada"),
+    "done.sms": (
+        "We’ll text the details to the number ending in {ending}.",
+        "Le enviaremos los detalles al número que termina en {ending}.",
+    ),
+    "done.email": (
+        "We’ll email the details to the address we have for you.",
+        "Le enviaremos los detalles al correo electrónico que tenemos.",
+    ),
+    "done.quiet": (
+        "Save this page or add it to your calendar; texts are off.",
+        "Guarde esta página o agréguela a su calendario; los mensajes están desactivados.",
+    ),
+    "cancelled.h1": ("This visit was canceled", "Esta cita fue cancelada"),
+    "fact.when": ("Date and time", "Fecha y hora"),
+    "fact.who": ("Therapist", "Terapeuta"),
+    "fact.place": ("Place", "Lugar"),
+    "fact.length": ("{minutes}, {zone}", "{minutes}, {zone}"),
+    "calendar": ("Add to calendar", "Agregar al calendario"),
+    "calendar.summary": ("Appointment", "Cita"),
+    "calendar.note": ("Questions or changes: {phone}", "Preguntas o cambios: {phone}"),
+    "another": ("Book another visit", "Reservar otra cita"),
+    "then.h": ("What happens next", "Qué sigue"),
+    "then.sms": ("We’ll text you a reminder on {day}.", "Le enviaremos un mensaje de recordatorio el {day}."),
+    "then.email": ("We’ll email you a reminder on {day}.", "Le enviaremos un correo de recordatorio el {day}."),
+    "then.change": (
+        "To change or cancel your visit, call us at {phone}.",
+        "Para cambiar o cancelar su cita, llámenos al {phone}.",
+    ),
+    # When a page cannot be shown
+    "not-found.h1": ("We can’t find that page", "No encontramos esa página"),
+    "not-found": ("The link may be old or mistyped.", "El enlace puede ser antiguo o tener un error."),
+    "hold-not-found.h1": ("We can’t show this booking here", "No podemos mostrar esta reserva aquí"),
+    "hold-not-found": (
+        "It can only be seen on the device that made it, for two hours. If you saw “You’re booked”, your visit is "
+        "booked. If not, please choose a time again.",
+        "Solo se puede ver en el dispositivo donde se hizo, durante dos horas. Si vio “Su cita está reservada”, su "
+        "cita está reservada. Si no, por favor elija un horario de nuevo.",
+    ),
+    "too-busy.h1": ("We are busy for a moment", "Estamos ocupados por un momento"),
+    "too-busy": (
+        "Nothing was booked. Please try again in a few seconds.",
+        "No se reservó nada. Por favor intente de nuevo en unos segundos.",
+    ),
+    "wrong.h1": ("Something went wrong", "Algo salió mal"),
+    "wrong": (
+        "We could not do what was asked. Nothing was booked.",
+        "No pudimos hacer lo que se pidió. No se reservó nada.",
+    ),
+    "failed.h1": ("Something went wrong on our side", "Hubo un problema de nuestro lado"),
+    "failed": (
+        "Nothing was booked. Please try again, or call us.",
+        "No se reservó nada. Por favor intente de nuevo o llámenos.",
+    ),
+}
+
+
+def speaker(language: Language) -> Say:
+    """Return a function that says a key of ``WORDS`` in a language, its braces filled in."""
+    column = LANGUAGES.index(language)
+
+    def say(key: str, **values: object) -> str:
+        return WORDS[key][column].format_map(values)
+
+    return say

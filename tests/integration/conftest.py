@@ -1,0 +1,100 @@
+"""The application in this process, on the sample clinic, over a real database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from scheduler.app import create_app
+from scheduler.domain.actors import SYSTEM
+from scheduler.domain.clinics import Clinic
+from scheduler.services.api_keys import create_api_key
+from scheduler.services.clinic_files import apply_files, read_files
+from scheduler.settings import Settings, load_settings
+from scheduler.store.clinics import load_clinics
+from scheduler.store.connections import Pool
+
+ROOT = Path(__file__).parents[2]
+BASE_URL = "http://clinic.test"
+
+
+@pytest.fixture(scope="session")
+def settings(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return load_settings(
+        {
+            "DATABASE_URL": dsn,
+            "DATABASE_ALLOW_UNSAFE": "true",
+            "DATABASE_POOL_SIZE": "5",
+            "SCHEDULER_DATA": str(tmp_path_factory.mktemp("data")),
+            "SCHEDULER_CLINIC": str(ROOT / "config" / "clinic.toml"),
+            "SECRET_KEY": "a secret that is long enough for tests",
+            "PUBLIC_BASE_URL": "http://127.0.0.1:8000",
+        }
+    )
+
+
+@pytest.fixture
+async def clinic(pool: Pool, settings: Settings) -> Clinic:
+    """Return the sample clinic, freshly applied."""
+    async with pool.acquire() as connection, connection.transaction():
+        await apply_files(connection, read_files(settings.scheduler_clinic))
+        return (await load_clinics(connection))[0]
+
+
+@pytest.fixture(scope="session")
+async def unbound_app(pool: Pool, settings: Settings) -> AsyncIterator[Litestar]:
+    """Yield the running application; it needs a clinic to start, and gets the test's own from ``app``."""
+    async with pool.acquire() as connection, connection.transaction():
+        await apply_files(connection, read_files(settings.scheduler_clinic))
+    async with running(create_app(settings)) as app:
+        yield app
+
+
+@pytest.fixture
+def app(unbound_app: Litestar, clinic: Clinic) -> Litestar:
+    unbound_app.state.directory.replace([clinic])
+    return unbound_app
+
+
+@pytest.fixture
+async def public(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client without a key: a patient's browser or app."""
+    async with client_of(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def desk(app: Litestar, pool: Pool, clinic: Clinic) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client with a key for everything: the front desk."""
+    async with client_of(app, Authorization=f"Bearer {await make_key(pool, clinic, 'admin')}") as client:
+        yield client
+
+
+def client_of(app: Litestar, **headers: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # pyright: ignore[reportArgumentType]
+    return httpx.AsyncClient(transport=transport, base_url=BASE_URL, headers=headers)
+
+
+async def make_key(pool: Pool, clinic: Clinic, *scopes: str) -> str:
+    async with pool.acquire() as connection:
+        _, key = await create_api_key(connection, clinic, "front desk", list(scopes), actor=SYSTEM)
+    return key
+
+
+@asynccontextmanager
+async def running(app: Litestar) -> AsyncIterator[Litestar]:
+    """Run the application's lifespan in a task of its own, on the test's own loop."""
+    inbox: asyncio.Queue[Any] = asyncio.Queue()
+    outbox: asyncio.Queue[Any] = asyncio.Queue()
+    inbox.put_nowait({"type": "lifespan.startup"})
+    task = asyncio.create_task(app({"type": "lifespan", "app": app, "asgi": {}}, inbox.get, outbox.put))  # pyright: ignore
+    started = await outbox.get()
+    assert started["type"] == "lifespan.startup.complete", started
+    yield app
+    inbox.put_nowait({"type": "lifespan.shutdown"})
+    await task

@@ -1,0 +1,75 @@
+"""Names of any script, phones as people write them, and what is refused."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.domain.patients import NAME_LENGTH, name_key, read_birth_date, read_email, read_name, read_phone
+from scheduler.errors import FieldError
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2015550142", "(201) 555-0142", "201.555.0142", "+1 201 555 0142", "1-201-555-0142", " 201 555 0142 "],
+)
+def test_a_us_number_is_understood_however_it_is_written(written: str) -> None:
+    problems: list[FieldError] = []
+    assert read_phone(written, "/phone", problems) == "+12015550142"
+    assert not problems
+
+
+@pytest.mark.parametrize("written", ["", "123", "201 555 01", "call me", "201 555 0142 x7", "000 000 0000", "٣"])
+def test_what_is_no_number_is_refused_with_an_example(written: str) -> None:
+    problems: list[FieldError] = []
+    read_phone(written, "/patient/phone", problems)
+    assert [(problem.pointer, problem.code) for problem in problems] == [("/patient/phone", "phone-invalid")]
+    assert "201 555 0142" in problems[0].detail
+
+
+@given(st.text(max_size=60))
+def test_no_text_at_all_makes_the_phone_reader_fail(text: str) -> None:
+    problems: list[FieldError] = []
+    phone = read_phone(text, "/phone", problems)
+    assert bool(problems) == (phone == "")
+    assert phone == "" or phone.removeprefix("+").isascii()
+
+
+@pytest.mark.parametrize("name", ["Ash", "José María", "Nguyễn", "O'Neil-Smith", "李小龍", "عمر", "Ng"])
+def test_names_of_any_script_are_names(name: str) -> None:
+    problems: list[FieldError] = []
+    assert read_name(name, "/given_name", problems) == name
+    assert not problems
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("", "name-missing"), ("   ", "name-missing"), ("a" * (NAME_LENGTH + 1), "name-too-long"), ("A\x07", "name-invalid")],
+)
+def test_what_is_no_name_is_refused(name: str, code: str) -> None:
+    problems: list[FieldError] = []
+    read_name(name, "/given_name", problems)
+    assert [problem.code for problem in problems] == [code]
+
+
+def test_the_same_person_is_recognised_whatever_the_case_accents_and_spaces() -> None:
+    assert name_key("García  López", "JOSÉ") == name_key("garcia lopez", "josé")
+    assert name_key("Ng", "Ann Lee") != name_key("Ng Ann", "Lee")
+
+
+def test_an_email_is_normalised_and_a_wrong_one_is_refused() -> None:
+    problems: list[FieldError] = []
+    assert read_email(" Ash@EXAMPLE.com ", "/email", problems) == "Ash@example.com"
+    assert not problems
+    read_email("ash@", "/email", problems)
+    assert [problem.code for problem in problems] == ["email-invalid"]
+
+
+@pytest.mark.parametrize("born", [date(1899, 12, 31), date(2026, 11, 24)])
+def test_nobody_is_born_in_the_future_or_before_1900(born: date) -> None:
+    problems: list[FieldError] = []
+    read_birth_date(born, NOW, "/birth_date", problems)
+    assert [problem.code for problem in problems] == ["birth-date-invalid"]
