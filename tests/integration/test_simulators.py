@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -70,7 +70,7 @@ async def test_twilio_calls_back_signed_and_in_order() -> None:
 
 
 @asynccontextmanager
-async def process(module: str, *arguments: str) -> AsyncIterator[str]:
+async def process(module: str, *arguments: str) -> AsyncGenerator[str]:
     """Run a simulator beside us, yield the line that it prints, and kill it."""
     running = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, *arguments, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urldefrag, urlencode
+from urllib.parse import urldefrag
 
 import aiohttp
 import msgspec
@@ -29,11 +29,13 @@ from tests.simulators.twilio_shapes import (
     OUR_NUMBER,
     VERSION,
     Accepted,
-    error,
-    problem,
-    shown,
+    as_json,
+    error_answer,
+    lacking,
+    page_as_json,
 )
 
+_REQUEST_ID = web.RequestKey("request_id", str)
 _SIMULATOR: web.AppKey["TwilioSimulator"] = web.AppKey("simulator")
 
 
@@ -146,13 +148,13 @@ class TwilioSimulator:
         form = {name: str(value) for name, value in (await request.post()).items()}
         self.forms.append(form)
         self.request_ids[form.get("Body", "")] = request[_REQUEST_ID]
-        if problem := problem(form):
-            return error(400, problem)
+        if code := lacking(form):
+            return error_answer(400, code)
         fault = self.faults.popleft() if self.faults else self._chance()
         if fault and not fault.accepted:
             return await self._suffer(request, fault)
         message = self._accept(form)
-        return await self._suffer(request, fault) if fault else web.json_response(shown(message), status=201)
+        return await self._suffer(request, fault) if fault else web.json_response(as_json(message), status=201)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         query = dict(request.query)
@@ -160,43 +162,27 @@ class TwilioSimulator:
         if self.list_faults:
             return await self._suffer(request, self.list_faults.popleft())
         now = asyncio.get_running_loop().time()
-        size, page = int(query.get("PageSize", 50)), int(query.get("Page", 0))
         matching = [
             message
             for message in reversed(self.accepted)
             if message.listed_at <= now and query.get("To", message.to) == message.to
         ]
-        shown = matching[page * size : (page + 1) * size]
-        return web.json_response(
-            {
-                "messages": [shown(message) for message in shown],
-                "page": page,
-                "page_size": size,
-                "start": page * size,
-                "end": max(page * size + len(shown) - 1, 0),
-                "uri": str(request.rel_url),
-                "first_page_uri": f"{request.path}?{urlencode(query | {'Page': 0})}",
-                "next_page_uri": f"{request.path}?{urlencode(query | {'Page': page + 1})}"
-                if len(matching) > (page + 1) * size
-                else None,
-                "previous_page_uri": f"{request.path}?{urlencode(query | {'Page': page - 1})}" if page else None,
-            }
-        )
+        return web.json_response(page_as_json(request.path, query, matching))
 
     async def _fetch(self, request: web.Request) -> web.StreamResponse:
         found = self._known(request.match_info["sid"])
-        return web.json_response(shown(found)) if found else error(404, 20404)
+        return web.json_response(as_json(found)) if found else error_answer(404, 20404)
 
     async def _update(self, request: web.Request) -> web.StreamResponse:
         found = self._known(request.match_info["sid"])
         if not found:
-            return error(404, 20404)
+            return error_answer(404, 20404)
         form = await request.post()
         if form.get("Status") == "canceled":
             found.status = "canceled"
         if form.get("Body") == "":
             found.body = ""
-        return web.json_response(shown(found))
+        return web.json_response(as_json(found))
 
     def _known(self, sid: str) -> Accepted | None:
         return next((message for message in self.accepted if message.sid == sid), None)
@@ -250,7 +236,7 @@ class TwilioSimulator:
 
     async def _suffer(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         if fault.then == "answer":
-            return error(fault.status, fault.code)
+            return error_answer(fault.status, fault.code)
         if fault.then == "garbage":
             return web.Response(status=fault.status, text="<html>Bad Gateway</html>", content_type="text/html")
         if fault.then == "empty":
@@ -274,9 +260,9 @@ async def _guarded(request: web.Request, handler: Any) -> web.StreamResponse:
 async def _respond(request: web.Request, handler: Any) -> web.StreamResponse:
     credentials = base64.b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()).decode()
     if request.headers.get("Authorization") != f"Basic {credentials}":
-        return error(401, 20003)
+        return error_answer(401, 20003)
     if request.match_info.get("account") != ACCOUNT_SID:
-        return error(404, 20404)
+        return error_answer(404, 20404)
     return await handler(request)
 
 

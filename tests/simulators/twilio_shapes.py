@@ -1,9 +1,11 @@
 """What Twilio's Messages resource looks like from outside: its fields, its codes for a bad create, its errors."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import web
@@ -12,8 +14,6 @@ ACCOUNT_SID = "AC" + "5" * 32
 AUTH_TOKEN = "token-of-the-simulated-account"
 VERSION = "2010-04-01"
 OUR_NUMBER = "+12015550100"
-_REQUEST_ID = web.RequestKey("request_id", str)
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
@@ -31,7 +31,7 @@ class Accepted(msgspec.Struct, kw_only=True):
     listed_at: float
 
 
-def problem(form: dict[str, str]) -> int | None:
+def lacking(form: dict[str, str]) -> int | None:
     """Twilio's code for what a create lacks, or None."""
     if not form.get("To"):
         return 21604
@@ -42,7 +42,7 @@ def problem(form: dict[str, str]) -> int | None:
     return None if form.get("Body") else 21602
 
 
-def shown(message: Accepted) -> dict[str, Any]:
+def as_json(message: Accepted) -> dict[str, Any]:
     uri = f"/{VERSION}/Accounts/{ACCOUNT_SID}/Messages/{message.sid}"
     created = format_datetime(message.created_at)
     return {
@@ -69,7 +69,28 @@ def shown(message: Accepted) -> dict[str, Any]:
     }
 
 
-def error(status: int, code: int) -> web.Response:
+def page_as_json(path: str, query: dict[str, str], messages: Sequence[Accepted]) -> dict[str, Any]:
+    """The page of a list that the query asks for."""
+    size, page = int(query.get("PageSize", 50)), int(query.get("Page", 0))
+    start, end = page * size, min((page + 1) * size, len(messages))
+
+    def uri(number: int) -> str:
+        return f"{path}?{urlencode(query | {'Page': number})}"
+
+    return {
+        "messages": [as_json(message) for message in messages[start:end]],
+        "page": page,
+        "page_size": size,
+        "start": start,
+        "end": max(end - 1, 0),
+        "uri": uri(page),
+        "first_page_uri": uri(0),
+        "next_page_uri": uri(page + 1) if end < len(messages) else None,
+        "previous_page_uri": uri(page - 1) if page else None,
+    }
+
+
+def error_answer(status: int, code: int) -> web.Response:
     body = {
         "code": code,
         "message": f"Simulated error {code}",

@@ -57,16 +57,20 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     def say(self, key: str, **values: object) -> str:
         return speaker(self.language)(key, **values)
 
-    def other_language(self) -> dict[str, str] | None:
-        """Return the language to switch to, and the address of this same page in it; None where there is one only."""
+    def other_language(self, here: str | None) -> dict[str, str] | None:
+        """Return the language to switch to, and the address that shows this same page in it; None for a single one.
+
+        ``here`` is the page's own address, where it is not the one that was asked for.
+        """
         other = next((known for known in self.clinic.settings.languages if known != self.language), None)
         if other is None:
             return None
-        query = [(name, value) for name, value in self.query if name != "lang"]
+        address = here or self.path + "?" + urlencode([(name, value) for name, value in self.query if name != "lang"])
+        joint = "" if address.endswith("?") else "&" if "?" in address else "?"
         return {
             "code": other,
             "name": WORDS["language"][LANGUAGES.index(other)],
-            "url": f"{self.path}?{urlencode([*query, ('lang', other)])}",
+            "url": f"{address}{joint}lang={other}",
         }
 
 
@@ -97,16 +101,20 @@ def page(
     template: str,
     *,
     status: int = 200,
+    here: str | None = None,
     cookies: Sequence[Cookie] = (),
     headers: dict[str, str] | None = None,
     **context: Any,
 ) -> Response[str]:
-    """Return a page in the visitor's language, which is remembered if they have just chosen it."""
+    """Return a page in the visitor's language, which is remembered if they have just chosen it.
+
+    ``here`` is the address at which the page can be asked for again, where it answers a form.
+    """
     chosen = [language_cookie(visitor)] if "lang" in dict(visitor.query) else []
     text = _templates.get_template(template).render(
-        visitor=visitor,
         clinic=visitor.clinic.settings,
         language=visitor.language,
+        other=visitor.other_language(here),
         say=visitor.say,
         **context,
     )

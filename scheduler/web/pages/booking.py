@@ -1,0 +1,279 @@
+"""Booking in three steps and a farewell: what, when and with whom, who. Plain forms, no script."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from scheduler.channels.calendar import calendar_file
+from scheduler.domain.clinics import Clinic, VisitType
+from scheduler.domain.times import epoch_minute, instant_at
+from scheduler.domain.visits import Visit
+from scheduler.errors import HoldExpired, InvalidRequest, NotFound, PlacementRefused, TooSoon, WrongStatus
+from scheduler.services.availability import next_opening
+from scheduler.services.bookings import Booking, book_hold
+from scheduler.services.holds import extend_hold, find_hold, place_hold
+from scheduler.services.messages import list_messages
+from scheduler.services.visits import patient_of
+from scheduler.store.connections import Pool
+from scheduler.store.units import unit_of_work
+from scheduler.store.visits import HeldVisit
+from scheduler.web.callers import FromNow
+from scheduler.web.pages import dates
+from scheduler.web.pages.own_holds import OwnHold, hold_cookie, let_go, own_hold
+from scheduler.web.pages.patients import read_details, read_typed
+from scheduler.web.pages.render import PageRequest, Visitor, page, read_form, see_other
+from scheduler.web.pages.times import read_wish, times_url
+from scheduler.web.pages.views import (
+    details_page,
+    hold_url,
+    is_booked,
+    refused_page,
+    times_page,
+    type_and_therapist,
+)
+from scheduler.web.reading import Problems, read_start
+
+FromVisitor = NamedDependency[Visitor]
+FromPool = NamedDependency[Pool]
+
+# How consent given here is told from consent given elsewhere, in the record of it.
+CONSENT_METHOD = "booking page"
+
+# A visit has a dozen messages at most, however often it moves.
+_MOST_MESSAGES = 100
+
+
+@get("/book")
+async def choose_type(visitor: FromVisitor, pool: FromPool, now: FromNow) -> Response[str]:
+    """Step 1: what for."""
+    connection: Any = pool
+    clinic = visitor.clinic
+    openings: list[tuple[VisitType, datetime | None]] = []
+    for visit_type in clinic.visit_types.values():
+        if visit_type.online:
+            start = await next_opening(connection, clinic, visit_type, after=epoch_minute(now), now=now)
+            openings.append((visit_type, instant_at(start, clinic.zone) if start else None))
+    # The one page that a search engine may show.
+    return page(visitor, "types.html", headers={"X-Robots-Tag": "all"}, openings=openings)
+
+
+@get("/book/t/{code:str}")
+async def choose_time(
+    request: PageRequest, visitor: FromVisitor, pool: FromPool, now: FromNow, code: FromPath[str]
+) -> Response[str]:
+    """Step 2: with whom and when."""
+    visit_type = _online_type(visitor.clinic, code)
+    wish = read_wish(dict(visitor.query), visitor.clinic, visit_type)
+    return await times_page(request, visitor, pool, visit_type, wish, now=now)
+
+
+@post("/book/t/{code:str}", status_code=200)
+async def choose_another_time(
+    request: PageRequest, visitor: FromVisitor, pool: FromPool, now: FromNow, code: FromPath[str]
+) -> Response[Any]:
+    """Step 2 again, from step 3: the time held until now is let go, what was typed comes along."""
+    visit_type = _online_type(visitor.clinic, code)
+    wish = read_wish(dict(visitor.query), visitor.clinic, visit_type)
+    typed = read_typed(await read_form(request))
+    await let_go(request, pool, visitor)
+    if not typed.anything:
+        return see_other(times_url(visit_type, wish))
+    return await times_page(request, visitor, pool, visit_type, wish, now=now, typed=typed)
+
+
+@post("/book/holds", status_code=200)
+async def hold_time(request: PageRequest, visitor: FromVisitor, pool: FromPool, now: FromNow) -> Response[Any]:
+    """Keep the chosen time and go on to step 3, or show step 2 again with what is open nearby."""
+    form = await read_form(request)
+    clinic, typed = visitor.clinic, read_typed(form)
+    visit_type = _online_type(clinic, form.get("type", ""))
+    who = read_wish(form, clinic, visit_type).who
+    starts_at = _read_slot(form.get("start", ""), now)
+    await let_go(request, pool, visitor)
+    try:
+        if starts_at <= now:
+            raise TooSoon
+        async with unit_of_work(pool) as connection:
+            hold = await place_hold(
+                connection, clinic, visit_type, starts_at, therapist=who, actor=visitor.actor, now=now
+            )
+    except PlacementRefused as refused:
+        return await refused_page(visitor, pool, visit_type, starts_at, refused, who=who, now=now, typed=typed)
+    cookie = hold_cookie(visitor, hold.visit.id, hold.token, hold.expires_at)
+    if not typed.anything:
+        return see_other(hold_url(hold.visit), [cookie])
+    own = OwnHold(id=hold.visit.id, token=hold.token, expires_at=hold.expires_at)
+    return details_page(visitor, hold.visit, own, typed=typed, cookies=[cookie])
+
+
+@get("/book/h/{hold_id:uuid}")
+async def enter_details(
+    request: PageRequest, visitor: FromVisitor, pool: FromPool, hold_id: FromPath[UUID]
+) -> Response[Any]:
+    """Step 3: who."""
+    own, held = await _own(request, visitor, pool, hold_id)
+    if is_booked(held.visit):
+        return see_other(f"{hold_url(own)}/done")
+    return details_page(visitor, held.visit, own, expired=_is_over(held))
+
+
+@post("/book/h/{hold_id:uuid}", status_code=200)
+async def book_visit(
+    request: PageRequest, visitor: FromVisitor, pool: FromPool, now: FromNow, hold_id: FromPath[UUID]
+) -> Response[Any]:
+    """Book what is held, or say what is wrong with what was typed, or that the time is gone."""
+    own, held = await _own(request, visitor, pool, hold_id)
+    form = await read_form(request)
+    own.check(form.get("token"))
+    if is_booked(held.visit):
+        return see_other(f"{hold_url(own)}/done")
+    visit, typed = held.visit, read_typed(form)
+    if "lang" in dict(visitor.query):
+        return details_page(visitor, visit, own, expired=_is_over(held), typed=typed)
+    details, errors = read_details(typed, visitor, now)
+    if errors:
+        return details_page(visitor, visit, own, expired=_is_over(held), typed=typed, errors=errors)
+    booking = Booking(
+        details=details,
+        # An empty box says nothing: it takes back no consent that was given before.
+        sms_consent=True if typed.texts else None,
+        wording_version=visitor.clinic.settings.consent_wording_version,
+        consent_method=CONSENT_METHOD,
+    )
+    try:
+        async with unit_of_work(pool) as connection:
+            await book_hold(
+                connection, visitor.clinic, booking, hold_id, own.token, actor=visitor.actor, now=now
+            )
+    except PlacementRefused as refused:
+        visit_type, _ = type_and_therapist(visitor, visit)
+        return await refused_page(
+            visitor, pool, visit_type, visit.starts_at, refused, who=None, now=now, typed=typed
+        )
+    return see_other(f"{hold_url(own)}/done")
+
+
+@post("/book/h/{hold_id:uuid}/extend", status_code=200)
+async def hold_longer(
+    request: PageRequest, visitor: FromVisitor, pool: FromPool, hold_id: FromPath[UUID]
+) -> Response[Any]:
+    """Keep the time for longer and show step 3 again, with what was typed."""
+    own, held = await _own(request, visitor, pool, hold_id)
+    form = await read_form(request)
+    own.check(form.get("token"))
+    expires_at, typed = own.expires_at, read_typed(form)
+    try:
+        async with unit_of_work(pool) as connection:
+            _, expires_at = await extend_hold(connection, visitor.clinic, hold_id, own.token, actor=visitor.actor)
+    except (HoldExpired, WrongStatus):
+        # Held for as long as it could be; the page says until when, and booking it is still open.
+        pass
+    cookie = hold_cookie(visitor, hold_id, own.token, expires_at)
+    if not typed.anything or is_booked(held.visit):
+        return see_other(hold_url(own), [cookie])
+    longer = OwnHold(id=hold_id, token=own.token, expires_at=expires_at)
+    return details_page(visitor, held.visit, longer, expired=_is_over(held), typed=typed, cookies=[cookie])
+
+
+@get("/book/h/{hold_id:uuid}/done")
+async def show_booked(
+    request: PageRequest, visitor: FromVisitor, pool: FromPool, now: FromNow, hold_id: FromPath[UUID]
+) -> Response[Any]:
+    """The visit that was booked, and what happens next."""
+    own, held = await _own(request, visitor, pool, hold_id)
+    if not is_booked(held.visit):
+        return see_other(hold_url(own))
+    connection: Any = pool
+    clinic, visit = visitor.clinic, held.visit
+    visit_type, therapist = type_and_therapist(visitor, visit)
+    patient = await patient_of(connection, clinic, visit)
+    messages, _ = await list_messages(connection, clinic, visit_id=visit.id, limit=_MOST_MESSAGES)
+    standing = [message for message in messages if message.state not in ("cancelled", "suppressed")]
+    reminders = sorted(
+        (message.not_before, message.channel)
+        for message in standing
+        if message.kind == "reminder" and message.not_before > now
+    )
+    return page(
+        visitor,
+        "done.html",
+        visit=visit,
+        visit_type=visit_type,
+        therapist=therapist,
+        starts_at=clinic.local(visit.starts_at),
+        zone=dates.zone_name(clinic, visitor.language),
+        told={message.channel for message in standing if message.kind != "reminder"},
+        ending=patient.phone[-2:],
+        reminders=[(channel, clinic.local(due)) for due, channel in reminders],
+        url=hold_url(own),
+    )
+
+
+@get("/book/h/{hold_id:uuid}/visit.ics")
+async def download_calendar(
+    request: PageRequest, visitor: FromVisitor, pool: FromPool, now: FromNow, hold_id: FromPath[UUID]
+) -> Response[bytes]:
+    """The visit as a calendar file, which says nothing about what it is for."""
+    own, held = await _own(request, visitor, pool, hold_id)
+    visit = held.visit
+    if not is_booked(visit) or visit.status == "cancelled":
+        raise NotFound
+    content = calendar_file(
+        visit_id=own.id,
+        version=visit.version,
+        starts_at=visit.starts_at,
+        ends_at=visit.ends_at,
+        now=now.astimezone(UTC),
+        summary=visitor.say("calendar.summary"),
+        description=visitor.say("calendar.note", phone=visitor.clinic.settings.phone),
+        location=visitor.clinic.settings.address,
+    )
+    # Not an attachment: telephones then offer to add it instead of filing it away.
+    headers = {"Content-Disposition": 'inline; filename="visit.ics"'}
+    return Response(content, media_type="text/calendar; charset=utf-8", headers=headers)
+
+
+async def _own(
+    request: PageRequest, visitor: Visitor, pool: Pool, hold_id: UUID
+) -> tuple[OwnHold, HeldVisit]:
+    """Return a hold of this browser and what it is now. Raises HoldNotFound."""
+    connection: Any = pool
+    own = own_hold(request, hold_id)
+    return own, await find_hold(connection, visitor.clinic, hold_id, own.token)
+
+
+def _is_over(held: HeldVisit) -> bool:
+    return held.expired or held.visit.status == "expired"
+
+
+def _online_type(clinic: Clinic, code: str) -> VisitType:
+    visit_type = clinic.visit_types.get(code)
+    if visit_type is None or not visit_type.online:
+        raise NotFound
+    return visit_type
+
+
+def _read_slot(text: str, now: datetime) -> datetime:
+    """Return the start that a slot's button stands for; one on a page of yesterday may be past. Raises InvalidRequest."""
+    problems = Problems()
+    starts_at = read_start(text, "/start", problems, now=now, staff=False)
+    if any(problem.code != "time-in-the-past" for problem in problems):
+        raise InvalidRequest(*problems)
+    return starts_at
+
+
+BOOKING = [
+    choose_type,
+    choose_time,
+    choose_another_time,
+    hold_time,
+    enter_details,
+    book_visit,
+    hold_longer,
+    show_booked,
+    download_calendar,
+]

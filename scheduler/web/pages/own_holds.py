@@ -1,0 +1,82 @@
+"""The holds that a browser has made, each known by a cookie of its own that no script and no other site can use.
+
+The cookie is ``hold-<id>`` and says ``<token>.<second it runs out>``. It lives longer than the hold, so that a hold
+that ran out can still be booked, and so that the finished booking can be looked at again.
+"""
+
+import hmac
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+from litestar.datastructures import Cookie
+
+from scheduler.errors import HoldNotFound, WrongStatus
+from scheduler.services.holds import release_hold
+from scheduler.store.connections import Pool
+from scheduler.store.units import unit_of_work
+from scheduler.web.pages.render import PageRequest, Visitor
+
+_PREFIX = "hold-"
+_COOKIE_SECONDS = 2 * 3600
+
+# A browser that has more of them than this is not a person booking.
+_MOST = 5
+
+
+class OwnHold(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold as the browser's cookie tells it; whether it is true is for the service to say."""
+
+    id: UUID
+    token: str
+    expires_at: datetime
+
+    def check(self, token: str | None) -> None:
+        """Raise HoldNotFound unless the form came from our own page, which has the token in it."""
+        if not hmac.compare_digest(self.token.encode(), (token or "").encode()):
+            raise HoldNotFound
+
+
+def hold_cookie(visitor: Visitor, hold_id: UUID, token: str, expires_at: datetime) -> Cookie:
+    """Return the cookie by which this browser proves that the hold is its own."""
+    return Cookie(
+        f"{_PREFIX}{hold_id}",
+        f"{token}.{int(expires_at.timestamp())}",
+        path="/book",
+        max_age=_COOKIE_SECONDS,
+        httponly=True,
+        samesite="lax",
+        secure=visitor.secure,
+    )
+
+
+def own_holds(request: PageRequest) -> list[OwnHold]:
+    """Return the holds whose cookies the browser sent, the latest few."""
+    found: list[OwnHold] = []
+    for name, value in request.cookies.items():
+        token, _, second = value.partition(".")
+        if name.startswith(_PREFIX) and second.isdecimal() and len(second) <= len("9999999999"):
+            try:
+                hold_id = UUID(name.removeprefix(_PREFIX))
+            except ValueError:
+                continue
+            found.append(OwnHold(id=hold_id, token=token, expires_at=datetime.fromtimestamp(int(second), UTC)))
+    return found[-_MOST:]
+
+
+def own_hold(request: PageRequest, hold_id: UUID) -> OwnHold:
+    """Return the hold of this id. Raises HoldNotFound where the browser has no cookie for it."""
+    for own in own_holds(request):
+        if own.id == hold_id:
+            return own
+    raise HoldNotFound
+
+
+async def let_go(request: PageRequest, pool: Pool, visitor: Visitor) -> None:
+    """Free whatever this browser still holds: whoever chooses anew wants that time back on the list."""
+    for own in own_holds(request):
+        try:
+            async with unit_of_work(pool) as connection:
+                await release_hold(connection, visitor.clinic, own.id, own.token, actor=visitor.actor)
+        except (HoldNotFound, WrongStatus):
+            continue

@@ -1,0 +1,137 @@
+"""One PostgreSQL for the whole run, one migrated database for each process of the run, empty again after each test.
+
+The server is DATABASE_URL's, whose role must be a superuser, or an embedded one, which goes when the run ends.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import msgspec
+import pytest
+
+from scheduler import postgres
+from scheduler.migrate import upgrade
+from scheduler.settings import load_settings
+from scheduler.store.connections import Pool, open_pool
+
+# A test's data need not survive a crash, and these make a commit ten times as fast.
+UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class Databases(msgspec.Struct, frozen=True):
+    """Databases of this run on one server. Their names begin with ``prefix``; the template is migrated."""
+
+    server: str
+    prefix: str
+
+    def dsn(self, name: str) -> str:
+        return urlsplit(self.server)._replace(path=f"/{self.prefix}_{name}").geturl()
+
+    async def create(self, name: str, *, template: str | None = None) -> str:
+        """Make a database, empty or like another one of this run, and return its address."""
+        like = f"{self.prefix}_{template}" if template else "template1"
+        await self._tell(f"create database {self.prefix}_{name} template {like}")
+        return self.dsn(name)
+
+    async def drop(self, name: str) -> None:
+        await self._tell(f"drop database if exists {self.prefix}_{name} with (force)")
+
+    async def _tell(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.server)
+        await connection.execute(statement)
+        await connection.close()
+
+
+class Server:
+    """The server of this run, and the template that every process copies."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="scheduler-tests-"))
+        self._folder.chmod(0o711)
+        self._embedded = (
+            None if os.environ.get("DATABASE_URL") else postgres.start(self._folder, options=UNSAFE_AND_FAST)
+        )
+        server = self._embedded.dsn("postgres") if self._embedded else os.environ["DATABASE_URL"]
+        self.databases = Databases(server, f"scheduler_test_{secrets.token_hex(4)}")
+        upgrade(asyncio.run(self.databases.create("template")))
+
+    def stop(self) -> None:
+        asyncio.run(self.databases.drop("template"))
+        if self._embedded:
+            self._embedded.stop()
+        shutil.rmtree(self._folder)
+
+
+_SERVER = pytest.StashKey[Server]()
+
+
+def _databases(config: pytest.Config) -> Databases:
+    if worker_input := getattr(config, "workerinput", None):
+        return msgspec.convert(worker_input["databases"], Databases)
+    if _SERVER not in config.stash:
+        config.stash[_SERVER] = Server()
+    return config.stash[_SERVER].databases
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Start the server before the first process of a parallel run, which is told where it is."""
+    node.workerinput["databases"] = msgspec.to_builtins(_databases(node.config))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if server := config.stash.get(_SERVER, None):
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def databases(request: pytest.FixtureRequest) -> Databases:
+    return _databases(request.config)
+
+
+@pytest.fixture(scope="session")
+async def dsn(databases: Databases, worker_id: str) -> AsyncIterator[str]:
+    """Yield the address of this process's own migrated database."""
+    yield await databases.create(worker_id, template="template")
+    await databases.drop(worker_id)
+
+
+@pytest.fixture(scope="session")
+async def pool(dsn: str) -> AsyncIterator[Pool]:
+    settings = {"DATABASE_URL": dsn, "DATABASE_ALLOW_UNSAFE": "true", "SECRET_KEY": "k" * 32}
+    async with open_pool(load_settings(settings)) as pool:
+        yield pool
+
+
+@pytest.fixture(autouse=True)
+def clean(request: pytest.FixtureRequest) -> None:
+    """Empty the database after every test that used it; set up first, so it comes last."""
+    if "dsn" in request.fixturenames:
+        request.getfixturevalue("emptied")
+
+
+@pytest.fixture(scope="session")
+async def emptying(dsn: str) -> AsyncIterator[tuple["asyncpg.Connection[asyncpg.Record]", str]]:
+    """Yield a connection on which no trigger and no foreign key objects, and what empties every table."""
+    connection = await asyncpg.connect(
+        dsn, server_settings={"session_replication_role": "replica", "lock_timeout": "5s"}
+    )
+    tables = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
+    names = [row["tablename"] for row in tables if row["tablename"] != "alembic_version"]
+    yield connection, ";".join(f'delete from "{name}"' for name in names)
+    await connection.close()
+
+
+@pytest.fixture
+async def emptied(emptying: tuple["asyncpg.Connection[asyncpg.Record]", str]) -> AsyncIterator[None]:
+    yield
+    connection, statements = emptying
+    await connection.execute(statements)

@@ -1,0 +1,185 @@
+"""Whatever is sent, the answer is a problem that names what is wrong: never a trace, never a 500, never silence."""
+
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.integration.requests import ASH
+
+START = "2027-01-12T10:00:00-05:00"
+HOLD: dict[str, Any] = {"visit_type": "eval-run", "starts_at": START}
+BOOKING: dict[str, Any] = {
+    "hold_id": "01a206f9-fd71-7771-a54c-6c959606910c",
+    "hold_token": "x",
+    "patient": {"given_name": "Ash", "family_name": "Sample", "phone": "201 555 0142"},
+}
+
+
+def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    body = response.json()
+    assert (body["code"], body["status"]) == (code, status)
+    assert body["type"].endswith(f"/problems/{code}")
+    assert body["title"]
+    return body
+
+
+def fields(response: httpx.Response) -> list[tuple[str, str]]:
+    body = problem(response, 422, "invalid-request")
+    return [(error["pointer"], error["code"]) for error in body["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"colour": "blue"}, [("/colour", "unknown-field")]),
+        ({"starts_at": "2027-01-12T10:00:00"}, [("/starts_at", "time-without-offset")]),
+        ({"starts_at": "2020-01-12T10:00:00-05:00"}, [("/starts_at", "time-in-the-past")]),
+        ({"starts_at": "2037-01-12T10:00:00-05:00"}, [("/starts_at", "time-too-far")]),
+        ({"starts_at": "2027-01-12T10:00:30-05:00"}, [("/starts_at", "time-not-whole")]),
+        ({"starts_at": "tomorrow"}, [("/starts_at", "time-invalid")]),
+        ({"starts_at": 1799766000}, [("/starts_at", "invalid")]),
+        ({"starts_at": None}, [("/starts_at", "invalid")]),
+        ({"visit_type": "massage"}, [("/visit_type", "visit-type-unknown")]),
+        ({"therapist": "nobody"}, [("/therapist", "therapist-unknown")]),
+        (
+            {"visit_type": "massage", "therapist": "nobody", "starts_at": "soon"},
+            [
+                ("/visit_type", "visit-type-unknown"),
+                ("/therapist", "therapist-unknown"),
+                ("/starts_at", "time-invalid"),
+            ],
+        ),
+    ],
+)
+async def test_a_hold_that_makes_no_sense_names_every_field_at_fault(
+    public: httpx.AsyncClient, changes: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    assert fields(await public.post("/api/v1/holds", json=HOLD | changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"phone": "123"}, [("/patient/phone", "phone-invalid")]),
+        ({"given_name": " "}, [("/patient/given_name", "name-missing")]),
+        ({"email": "ash@"}, [("/patient/email", "email-invalid")]),
+        ({"language": "fr"}, [("/patient/language", "language-unknown")]),
+        ({"birth_date": "2999-01-01"}, [("/patient/birth_date", "birth-date-invalid")]),
+        ({"birth_date": "01/02/1990"}, [("/patient/birth_date", "invalid")]),
+        ({"diagnosis": "hip"}, [("/patient/diagnosis", "unknown-field")]),
+        (
+            {"phone": "123", "given_name": "", "email": "nope"},
+            [
+                ("/patient/given_name", "name-missing"),
+                ("/patient/phone", "phone-invalid"),
+                ("/patient/email", "email-invalid"),
+            ],
+        ),
+    ],
+)
+async def test_a_patient_that_cannot_be_reached_names_every_field_at_fault(
+    public: httpx.AsyncClient, changes: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    body = BOOKING | {"patient": BOOKING["patient"] | changes}
+    assert fields(await public.post("/api/v1/visits", json=body)) == expected
+
+
+async def test_a_missing_field_a_missing_body_and_a_missing_patient_are_named(public: httpx.AsyncClient) -> None:
+    assert fields(await public.post("/api/v1/holds", json={"visit_type": "eval-run"})) == [("/starts_at", "missing")]
+    assert fields(await public.post("/api/v1/holds")) == [("/", "missing")]
+    without = {key: value for key, value in BOOKING.items() if key != "patient"}
+    assert fields(await public.post("/api/v1/visits", json=without)) == [("/patient", "missing")]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "status"),
+    [
+        (b'{"visit_type": ', "malformed-request", 400),
+        (b'{"visit_type": "a", "visit_type": "b", "starts_at": "c"}', "malformed-request", 400),
+        (b"[" * 30_000 + b"]" * 30_000, "malformed-request", 400),
+        (b'{"visit_type": "eval\\u0000run", "starts_at": "c"}', "malformed-request", 400),
+        (b'{"visit_type": NaN, "starts_at": "c"}', "malformed-request", 400),
+        (b'\xff\xfe{"visit_type": 1}', "malformed-request", 400),
+        (b'{"visit_type": "' + b"a" * 12_000_000 + b'"}', "body-too-large", 413),
+        (b"[]", "invalid-request", 422),
+        (b"null", "invalid-request", 422),
+        (b'"hold"', "invalid-request", 422),
+    ],
+)
+async def test_a_body_that_is_no_proper_json_object_is_refused(
+    public: httpx.AsyncClient, body: bytes, code: str, status: int
+) -> None:
+    response = await public.post("/api/v1/holds", content=body, headers={"Content-Type": "application/json"})
+    problem(response, status, code)
+
+
+async def test_a_body_of_another_kind_is_refused(public: httpx.AsyncClient) -> None:
+    response = await public.post("/api/v1/holds", content=b"a=b", headers={"Content-Type": "text/plain"})
+    problem(response, 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"to": "2027-01-13"}, [("?from", "missing")]),
+        ({"from": "2027-01-12", "to": "2027-01-12"}, [("?to", "range-empty")]),
+        ({"from": "2027-01-13", "to": "2027-01-12"}, [("?to", "range-empty")]),
+        ({"from": "2027-01-01", "to": "2027-12-01"}, [("?to", "range-too-long")]),
+        ({"from": "now", "to": "2027-01-12T10:00:00"}, [("?from", "time-invalid"), ("?to", "time-without-offset")]),
+        ({"from": "2027-01-12", "to": "2027-01-13", "limit": "many"}, [("?limit", "invalid")]),
+        ({"from": "2027-01-12", "to": "2027-01-13", "therapist": "nobody"}, [("?therapist", "therapist-unknown")]),
+        ({"from": "2027-02-30", "to": "2027-03-01"}, [("?from", "time-invalid")]),
+    ],
+)
+async def test_a_query_for_slots_that_makes_no_sense_names_the_parameter(
+    public: httpx.AsyncClient, params: dict[str, str], expected: list[tuple[str, str]]
+) -> None:
+    response = await public.get("/api/v1/slots", params={"visit_type": "eval-run", **params})
+    assert fields(response) == expected
+
+
+async def test_what_is_not_there_and_what_cannot_be_done_are_problems_too(public: httpx.AsyncClient) -> None:
+    problem(await public.get("/api/v1/nothing"), 404, "not-found")
+    problem(await public.put("/api/v1/clinic"), 405, "method-not-allowed")
+    problem(await public.delete("/api/v1/holds/not-an-id", headers={"Hold-Token": "x"}), 404, "not-found")
+
+
+async def test_the_desks_side_is_closed_to_the_public_and_to_wrong_keys(
+    public: httpx.AsyncClient, desk: httpx.AsyncClient
+) -> None:
+    closed = await public.get("/api/v1/visits")
+    problem(closed, 401, "unauthorized")
+    assert closed.headers["www-authenticate"] == "Bearer"
+    for wrong in ("Bearer tbs_wrong", "Bearer ", "Basic YTpi", "tbs_wrong"):
+        problem(await public.get("/api/v1/visits", headers={"Authorization": wrong}), 401, "unauthorized")
+    direct = await public.post(
+        "/api/v1/visits", json=HOLD | {"patient": {k: v for k, v in ASH.items() if k != "sms_consent"}}
+    )
+    problem(direct, 401, "unauthorized")
+    problem(await desk.get("/api/v1/visits/01a206f9-fd71-7771-a54c-6c959606910c"), 404, "not-found")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(
+    ["visit_type", "starts_at", "therapist", "room", "patient", "patient_id", "hold_id", "hold_token", "overbook"]
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.dictionaries(NAMES, JSON, max_size=6), path=st.sampled_from(["holds", "visits"]))
+async def test_no_json_at_all_makes_the_service_fail(
+    desk: httpx.AsyncClient, body: dict[str, Any], path: str
+) -> None:
+    response = await desk.post(f"/api/v1/{path}", json=body)
+    assert 400 <= response.status_code < 500, (response.status_code, body)
+    assert response.headers["content-type"] == "application/problem+json"

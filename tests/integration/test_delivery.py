@@ -1,0 +1,392 @@
+"""Messages through a Twilio and an SMTP server on loopback: each once, at its moment, and not after a change of mind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import time_machine
+
+from scheduler.channels.open import open_channels
+from scheduler.channels.texts import load_texts
+from scheduler.domain.clinics import Clinic
+from scheduler.services.delivery import Post, send_due, settle_doubts
+from scheduler.services.directory import Directory
+from scheduler.settings import Settings
+from scheduler.store.connections import Pool
+from scheduler.worker.main import run as run_worker
+from tests.integration.requests import ASH, JO, act, book, messages_of
+from tests.simulators.smtp import SmtpSimulator
+from tests.simulators.smtp import refusal as smtp_refusal
+from tests.simulators.twilio import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    BROKEN,
+    BROKEN_AFTERWARDS,
+    BUSY,
+    DROP_AFTERWARDS,
+    OUR_NUMBER,
+    TwilioSimulator,
+    refusal,
+)
+
+NOW = datetime.fromisoformat("2026-11-23T10:00:00-05:00")
+TEN = "2026-12-08T10:00:00-05:00"
+VISIT_AT = datetime.fromisoformat(TEN)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture(autouse=True)
+def monday() -> Any:
+    with time_machine.travel(NOW, tick=True):
+        yield
+
+
+@pytest.fixture
+async def twilio() -> AsyncIterator[TwilioSimulator]:
+    async with TwilioSimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def smtp() -> AsyncIterator[SmtpSimulator]:
+    async with SmtpSimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def sending(settings: Settings, twilio: TwilioSimulator, smtp: SmtpSimulator) -> Settings:
+    """Return settings with both channels open to the simulators, and short waits where a test would have to wait."""
+    return msgspec.structs.replace(
+        settings,
+        sms_channel="twilio",
+        twilio_account_sid=ACCOUNT_SID,
+        twilio_auth_token=AUTH_TOKEN,
+        twilio_from=OUR_NUMBER,
+        twilio_api_base_url=twilio.url,
+        email_channel="smtp",
+        smtp_host="127.0.0.1",
+        smtp_port=smtp.port,
+        smtp_tls="none",
+        message_reconcile_seconds=(1, 2),
+    )
+
+
+@pytest.fixture
+async def post(sending: Settings, pool: Pool, clinic: Clinic) -> AsyncIterator[Post]:
+    async with open_channels(sending) as channels:
+        yield Post(
+            pool=pool,
+            directory=Directory([clinic]),
+            channels=channels,
+            texts=load_texts(sending.scheduler_clinic.parent / "messages"),
+            settings=sending,
+        )
+
+
+async def send_all(post: Post, now: datetime = NOW + SECOND) -> None:
+    while await send_due(post, now=now.astimezone(UTC)):
+        pass
+
+
+async def let_time_pass_for_doubts(pool: Pool, seconds: int) -> None:
+    """Make what is in doubt older than it is, so that the next check is due."""
+    await pool.execute(
+        "update messages set next_check_at = next_check_at - make_interval(secs => $1) where state = 'unknown'", seconds
+    )
+    await pool.execute("update message_attempts set started_at = started_at - make_interval(secs => $1)", seconds)
+
+
+async def states(desk: httpx.AsyncClient, visit: dict[str, Any]) -> dict[tuple[str, str], str]:
+    return {(one["template"], one["channel"]): one["state"] for one in await messages_of(desk, visit)}
+
+
+async def test_a_booking_is_confirmed_by_exactly_one_text_and_one_email(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, smtp: SmtpSimulator
+) -> None:
+    await book(desk, "eval-run", TEN)
+    await send_all(post)
+    await send_all(post, NOW + timedelta(hours=1))
+    (text,) = twilio.accepted
+    assert text.to == "+12015550142"
+    assert "you are booked Tue Dec 8 10:00 AM" in text.body
+    (email,) = smtp.received
+    assert email.recipients == ("ash@example.com",)
+    assert email.message["Subject"] == "Your appointment on Tuesday, December 8"
+    assert "10:00\u00a0AM (Eastern Time)" in email.message.get_body(("plain",)).get_content()  # pyright: ignore
+
+
+async def test_nothing_that_leaves_tells_why_the_patient_comes(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, smtp: SmtpSimulator
+) -> None:
+    await book(desk, "eval-run", TEN)
+    await send_all(post)
+    await send_all(post, VISIT_AT - timedelta(hours=23))
+    for words in [text.body for text in twilio.accepted] + [mail.raw.decode() for mail in smtp.received]:
+        for secret in ("hip", "pain", "running", "evaluation", "treadmill", "Ash", "Sample"):
+            assert secret not in words.replace("100 Sample Plaza", "").split("shoes you run in")[0]
+
+
+async def test_a_reminder_goes_at_its_moment_and_not_a_second_before(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
+) -> None:
+    await book(desk, "follow-up", TEN, patient=ASH | {"email": None})
+    await send_all(post)
+    assert len(twilio.accepted) == 1
+    due = VISIT_AT - timedelta(hours=24)
+    await send_all(post, due - SECOND)
+    assert len(twilio.accepted) == 1
+    await send_all(post, due)
+    await send_all(post, due + timedelta(hours=2))
+    assert len(twilio.accepted) == 2
+    assert "visit tomorrow, Tue Dec 8 10:00 AM" in twilio.accepted[1].body
+
+
+async def test_a_reminder_that_comes_late_does_not_say_tomorrow(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
+) -> None:
+    await book(desk, "follow-up", "2026-12-08T14:00:00-05:00", patient=ASH | {"email": None})
+    await send_all(post)
+    await send_all(post, datetime.fromisoformat("2026-12-08T09:30:00-05:00"))
+    assert "tomorrow" not in twilio.accepted[1].body
+    assert "visit today, Tue Dec 8 2:00 PM" in twilio.accepted[1].body
+
+
+async def test_no_reminder_goes_after_a_cancellation(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, smtp: SmtpSimulator
+) -> None:
+    visit = (await book(desk, "follow-up", TEN)).json()
+    await send_all(post)
+    await act(desk, visit, "cancel", reason="asked by phone")
+    await send_all(post, NOW + timedelta(minutes=1))
+    await send_all(post, VISIT_AT - timedelta(hours=1))
+    assert [("canceled" in text.body) for text in twilio.accepted] == [False, True]
+    assert len(smtp.received) == 2
+
+
+async def test_after_a_move_only_the_new_time_is_reminded_of(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
+    await send_all(post)
+    moved = await act(desk, visit, "reschedule", starts_at="2026-12-10T11:00:00-05:00")
+    assert moved.status_code == 200
+    await send_all(post, NOW + timedelta(minutes=1))
+    await send_all(post, VISIT_AT - timedelta(hours=20))
+    await send_all(post, datetime.fromisoformat("2026-12-09T11:00:00-05:00"))
+    bodies = [text.body for text in twilio.accepted]
+    assert len(bodies) == 3
+    assert "moved to Thu Dec 10 11:00 AM (was Tue Dec 8 10:00 AM)" in bodies[1]
+    assert "visit tomorrow, Thu Dec 10 11:00 AM" in bodies[2]
+
+
+async def test_spanish_patients_are_written_to_in_spanish(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, smtp: SmtpSimulator
+) -> None:
+    await book(desk, "follow-up", TEN, patient=ASH | {"language": "es"})
+    await send_all(post)
+    assert "su cita es el mar 8 dic 10:00 AM" in twilio.accepted[0].body
+    assert "8 de diciembre" in smtp.received[0].message["Subject"]
+
+
+async def test_many_workers_at_once_send_each_message_once(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, smtp: SmtpSimulator
+) -> None:
+    for number in range(12):
+        patient = JO | {"phone": f"201 555 01{number + 10}", "sms_consent": ASH["sms_consent"]}
+        hour, therapist = 8 + number // 4, ("rivera", "okafor", "chen", "patel")[number % 4]
+        answer = await book(
+            desk, "follow-up", f"2026-12-08T{hour:02}:00:00-05:00", patient=patient, overbook={"reason": "test"},
+            therapist=await known(desk, therapist),
+        )  # fmt: skip
+        assert answer.status_code == 201, answer.text
+    await asyncio.gather(*(send_due(post, now=(NOW + SECOND).astimezone(UTC)) for _ in range(5)))
+    await send_all(post)
+    assert len(twilio.accepted) == 12
+    assert len({text.to for text in twilio.accepted}) == 12
+
+
+async def known(desk: httpx.AsyncClient, therapist: str) -> str:
+    """Return the code if the sample clinic has it, else its first therapist's."""
+    codes = [one["code"] for one in (await desk.get("/api/v1/therapists")).json()["items"]]
+    return therapist if therapist in codes else codes[0]
+
+
+async def test_a_text_waits_for_the_morning(desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator) -> None:
+    night = datetime.fromisoformat("2026-11-23T22:15:00-05:00")
+    with time_machine.travel(night, tick=True):
+        await book(desk, "follow-up", TEN)
+    await send_all(post, night + SECOND)
+    assert twilio.accepted == []
+    await send_all(post, datetime.fromisoformat("2026-11-24T08:59:59-05:00"))
+    assert twilio.accepted == []
+    await send_all(post, datetime.fromisoformat("2026-11-24T09:00:00-05:00"))
+    assert len(twilio.accepted) == 1
+
+
+async def test_a_text_that_came_due_while_nobody_worked_still_waits_for_the_morning(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, pool: Pool
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
+    await send_all(post, datetime.fromisoformat("2026-11-23T23:00:00-05:00"))
+    assert twilio.accepted == []
+    assert (await states(desk, visit))[("booked", "sms")] == "pending"
+    assert await pool.fetchval("select max(attempts) from messages") == 0
+    assert await pool.fetchval("select count(*) from message_attempts") == 0
+    await send_all(post, datetime.fromisoformat("2026-11-24T09:00:00-05:00"))
+    assert len(twilio.accepted) == 1
+
+
+async def test_nobody_is_texted_after_they_withdrew(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
+    withdrawn = ASH | {"email": None, "sms_consent": {"granted": False, "wording_version": "2026-11"}}
+    await book(desk, "follow-up", "2026-12-09T10:00:00-05:00", patient=withdrawn)
+    await send_all(post)
+    await send_all(post, VISIT_AT - timedelta(hours=20))
+    assert twilio.accepted == []
+    assert set((await states(desk, visit)).values()) == {"suppressed"}
+
+
+async def test_what_certainly_did_not_leave_is_tried_again_later(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
+    twilio.faults.append(BUSY)
+    await send_all(post)
+    assert (await states(desk, visit))[("booked", "sms")] == "pending"
+    assert twilio.accepted == []
+    await send_all(post, NOW + timedelta(minutes=10))
+    assert len(twilio.accepted) == 1
+
+
+async def test_what_may_have_left_is_asked_for_and_never_sent_twice(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, pool: Pool
+) -> None:
+    for fault in (BROKEN_AFTERWARDS, DROP_AFTERWARDS):
+        twilio.accepted.clear()
+        await pool.execute("delete from occupancy")
+        visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
+        twilio.faults.append(fault)
+        await send_all(post)
+        assert (await states(desk, visit))[("booked", "sms")] == "unknown"
+        await send_all(post, NOW + timedelta(minutes=10))
+        assert len(twilio.accepted) == 1
+        await let_time_pass_for_doubts(pool, 2)
+        assert await settle_doubts(post) == 1
+        assert (await states(desk, visit))[("booked", "sms")] == "sent"
+        await send_all(post, NOW + timedelta(minutes=20))
+        assert len(twilio.accepted) == 1
+
+
+async def test_what_the_provider_shows_no_trace_of_goes_again(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, pool: Pool
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
+    twilio.faults.append(BROKEN)
+    await send_all(post)
+    await let_time_pass_for_doubts(pool, 1)
+    await settle_doubts(post)
+    assert (await states(desk, visit))[("booked", "sms")] == "unknown"
+    await let_time_pass_for_doubts(pool, 2)
+    await settle_doubts(post)
+    assert (await states(desk, visit))[("booked", "sms")] == "pending"
+    await send_all(post, NOW + timedelta(minutes=10))
+    assert len(twilio.accepted) == 1
+    assert (await states(desk, visit))[("booked", "sms")] == "sent"
+
+
+async def test_a_sender_that_died_leaves_doubt_and_not_a_second_message(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, pool: Pool
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
+    await send_all(post)
+    # As if the process had been killed between the provider's answer and our writing it down.
+    await pool.execute("delete from provider_messages")
+    await pool.execute(
+        """update messages set state = 'sending', lease_token = gen_random_uuid(), provider_id = null,
+            lease_until = now() - interval '1 second' where template = 'booked'"""
+    )
+    await pool.execute("update message_attempts set outcome = null, finished_at = null")
+    await settle_doubts(post)
+    assert (await states(desk, visit))[("booked", "sms")] == "unknown"
+    await let_time_pass_for_doubts(pool, 2)
+    await settle_doubts(post)
+    assert (await states(desk, visit))[("booked", "sms")] == "sent"
+    assert len(twilio.accepted) == 1
+
+
+async def test_a_reminder_never_overtakes_the_message_before_it(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, pool: Pool
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
+    twilio.faults.append(BROKEN_AFTERWARDS)
+    await send_all(post)
+    await act(desk, visit, "cancel", reason="asked by phone")
+    await send_all(post, NOW + timedelta(minutes=1))
+    assert len(twilio.accepted) == 1
+    await let_time_pass_for_doubts(pool, 2)
+    await settle_doubts(post)
+    await send_all(post, NOW + timedelta(minutes=2))
+    assert ["canceled" in text.body for text in twilio.accepted] == [False, True]
+
+
+async def test_a_refused_text_says_why_in_plain_words(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
+    twilio.faults.append(refusal(21610))
+    await send_all(post)
+    (message,) = [one for one in await messages_of(desk, visit) if one["template"] == "booked"]
+    assert (message["state"], message["error_code"]) == ("failed", "21610")
+    assert message["reason"]
+    shown = (await desk.get(f"/api/v1/messages/{message['id']}")).json()
+    assert [(one["outcome"], one["http_status"]) for one in shown["attempts"]] == [("refused", 400)]
+
+
+async def test_a_refused_mailbox_is_not_written_to_again(
+    desk: httpx.AsyncClient, post: Post, smtp: SmtpSimulator
+) -> None:
+    visit = (await book(desk, "follow-up", TEN)).json()
+    smtp.faults["rcpt"].append(smtp_refusal("550 5.1.1 no such user"))
+    await send_all(post)
+    await send_all(post, NOW + timedelta(hours=1))
+    assert (await states(desk, visit))[("booked", "email")] == "failed"
+    assert smtp.received == []
+
+
+async def test_a_running_worker_sends_at_once_and_stops_cleanly(
+    desk: httpx.AsyncClient, sending: Settings, twilio: TwilioSimulator, smtp: SmtpSimulator, pool: Pool
+) -> None:
+    # The worker goes by the database's clock, so the text hours must hold whenever this test runs.
+    await pool.execute("""update clinics set settings = jsonb_set(settings, '{text_window}', '[0, 1440]')""")
+    stop = asyncio.Event()
+    with time_machine.travel(datetime.now(UTC), tick=True):
+        worker = asyncio.create_task(run_worker(sending, stop))
+        await wait_for(lambda: pool.fetchval("select count(*) from worker_heartbeats"))
+        assert (await desk.get("/health/ready")).status_code == 200
+        await pool.execute("update visits set status = status")
+        answer = await book(desk, "follow-up", TEN)
+        assert answer.status_code == 201, answer.text
+        # Due by the clock that the tests travel in, so it is made due by the database's.
+        await pool.execute("update messages set not_before = now() where kind = 'booked'")
+        await pool.execute("select pg_notify('messages', '')")
+        await wait_for(lambda: both_arrived(twilio, smtp))
+        stop.set()
+        await asyncio.wait_for(worker, timeout=5)
+    assert await pool.fetchval("select count(*) from worker_heartbeats") == 0
+    assert len(twilio.accepted) == len(smtp.received) == 1
+
+
+async def both_arrived(twilio: TwilioSimulator, smtp: SmtpSimulator) -> bool:
+    return bool(twilio.accepted and smtp.received)
+
+
+async def wait_for(question: Any) -> None:
+    async with asyncio.timeout(10):
+        while not await question():
+            await asyncio.sleep(0.02)

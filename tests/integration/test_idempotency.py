@@ -1,0 +1,73 @@
+"""The same request twice, at once or after a crash, is one booking and one answer."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from scheduler.store.connections import Pool
+from tests.integration.requests import ASH, book_held, hold
+
+START = "2027-01-12T10:00:00-05:00"
+
+
+def request(starts_at: str = START) -> dict[str, Any]:
+    return {"visit_type": "follow-up", "starts_at": starts_at, "patient": ASH}
+
+
+async def test_a_repeated_booking_replays_the_first_answer(desk: httpx.AsyncClient, pool: Pool) -> None:
+    headers = {"Idempotency-Key": "one-booking"}
+    first = await desk.post("/api/v1/visits", json=request(), headers=headers)
+    again = await desk.post("/api/v1/visits", json=request(), headers=headers)
+    assert first.status_code == again.status_code == 201
+    assert again.headers["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first.headers
+    assert again.json() == first.json()
+    assert again.headers["etag"] == first.headers["etag"]
+    assert again.headers["location"] == first.headers["location"]
+    assert await pool.fetchval("select count(*) from visits") == 1
+
+
+async def test_a_key_used_for_another_request_is_refused(desk: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "one-booking"}
+    await desk.post("/api/v1/visits", json=request(), headers=headers)
+    other = await desk.post("/api/v1/visits", json=request("2027-01-12T11:00:00-05:00"), headers=headers)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+
+
+async def test_fifty_at_once_make_one_booking_and_one_set_of_messages(desk: httpx.AsyncClient, pool: Pool) -> None:
+    async def once() -> httpx.Response:
+        return await desk.post("/api/v1/visits", json=request(), headers={"Idempotency-Key": "rush"})
+
+    answers = await asyncio.gather(*(once() for _ in range(50)))
+    codes = {answer.status_code for answer in answers}
+    assert codes <= {201, 409}
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"idempotency-in-flight"}
+    assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
+    assert await pool.fetchval("select count(*) from visits") == 1
+    assert await pool.fetchval("select count(*) from messages where kind = 'booked'") == 2
+
+
+async def test_a_refusal_is_not_kept_because_it_changed_nothing(desk: httpx.AsyncClient, pool: Pool) -> None:
+    taken = await hold(desk, "follow-up", START, therapist="rivera")
+    headers = {"Idempotency-Key": "patience"}
+    body = request() | {"therapist": "rivera"}
+    assert (await desk.post("/api/v1/visits", json=body, headers=headers)).status_code == 409
+    await desk.delete(f"/api/v1/holds/{taken['id']}", headers={"Hold-Token": taken["token"]})
+    assert (await desk.post("/api/v1/visits", json=body, headers=headers)).status_code == 201
+
+
+async def test_two_callers_with_the_same_key_do_not_meet(desk: httpx.AsyncClient, public: httpx.AsyncClient) -> None:
+    held = await hold(public, "eval-run", START)
+    headers = {"Idempotency-Key": "common"}
+    by_desk = await desk.post("/api/v1/visits", json=request(), headers=headers)
+    public.headers.update(headers)
+    by_patient = await book_held(public, held, {**ASH, "phone": "201 555 0144"})
+    assert by_desk.status_code == by_patient.status_code == 201
+    assert by_desk.json()["id"] != by_patient.json()["id"]
+
+
+async def test_a_key_that_is_no_key_is_refused_by_name(desk: httpx.AsyncClient) -> None:
+    response = await desk.post("/api/v1/visits", json=request(), headers={"Idempotency-Key": "a b"})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["pointer"] == "Idempotency-Key"

@@ -1,0 +1,220 @@
+"""The schema goes up and down, in whole steps, and is ready to be spread over many machines by clinic."""
+
+import asyncio
+import importlib
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from scheduler import migrate
+from scheduler.errors import ConfigurationError
+from scheduler.ids import new_id
+from scheduler.store.schema import current_revision, newest_revision
+from tests.conftest import Databases
+
+# Hash partitions may have exclusion constraints since this release.
+PARTITIONED_EXCLUSION = 17_00_00
+
+UPGRADE = "import sys; from scheduler.migrate import upgrade; upgrade(sys.argv[1])"
+
+
+@pytest.fixture
+async def empty(databases: Databases, worker_id: str) -> AsyncIterator[str]:
+    """Yield the address of a database with nothing in it."""
+    name = f"{worker_id}_empty"
+    yield await databases.create(name)
+    await databases.drop(name)
+
+
+@pytest.fixture
+async def connection(empty: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(empty)
+    yield connection
+    await connection.close()
+
+
+async def shape(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, list[str]]:
+    """Return every column, constraint, index, function and trigger there is, in words."""
+    questions = {
+        "columns": "select format('%s.%s %s %s %s', table_name, column_name, data_type, is_nullable, column_default) "
+        "from information_schema.columns where table_schema = 'public'",
+        "constraints": "select format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) "
+        "from pg_constraint where connamespace = 'public'::regnamespace",
+        "indexes": "select indexdef from pg_indexes where schemaname = 'public'",
+        "functions": "select proname from pg_proc join pg_language l on l.oid = prolang "
+        "where pronamespace = 'public'::regnamespace and lanname = 'plpgsql'",
+        "triggers": "select pg_get_triggerdef(oid) from pg_trigger where not tgisinternal",
+    }
+    return {name: sorted(row[0] for row in await connection.fetch(sql)) for name, sql in questions.items()}
+
+
+async def test_the_schema_goes_up_down_and_up_again_to_the_same_shape(
+    empty: str, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    assert await current_revision(connection) is None
+    migrate.upgrade(empty)
+    assert await current_revision(connection) == newest_revision()
+    first = await shape(connection)
+    assert any("occupancy_without_overlap" in constraint for constraint in first["constraints"])
+    migrate.downgrade(empty, "base")
+    assert await current_revision(connection) is None
+    left = await shape(connection)
+    assert all("alembic_version" in line for lines in left.values() for line in lines), left
+    migrate.upgrade(empty)
+    assert await shape(connection) == first
+
+
+async def test_an_upgrade_of_a_current_database_changes_nothing(
+    empty: str, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    migrate.upgrade(empty)
+    before = await shape(connection)
+    migrate.upgrade(empty)
+    assert await shape(connection) == before
+
+
+async def test_processes_that_migrate_at_once_queue_and_all_succeed(
+    empty: str, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    processes = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", UPGRADE, empty, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    for process in processes:
+        _, complaints = await process.communicate()
+        assert (process.returncode, complaints) == (0, b"")
+    assert await current_revision(connection) == newest_revision()
+
+
+async def test_a_migration_that_waits_for_another_holds_no_lock_timeout_against_it(
+    empty: str, connection: "asyncpg.Connection[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "100ms")
+    async with connection.transaction():
+        await connection.execute(f"select pg_advisory_xact_lock({migrate.ADVISORY_LOCK})")
+        waiting = asyncio.create_task(asyncio.to_thread(migrate.upgrade, empty))
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+    await waiting
+    assert await current_revision(connection) == newest_revision()
+
+
+async def test_a_migration_that_cannot_have_a_table_gives_up_whole_and_says_so(
+    empty: str, connection: "asyncpg.Connection[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate.upgrade(empty)
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "100ms")
+    async with connection.transaction():
+        await connection.execute("lock table worker_heartbeats in access share mode")
+        with pytest.raises(ConfigurationError, match="another program kept a table for more than 100ms"):
+            await asyncio.to_thread(migrate.downgrade, empty, "base")
+    assert await current_revision(connection) == newest_revision()
+
+
+@pytest.mark.parametrize(
+    ("address", "revision", "sentence"),
+    [
+        (lambda databases: databases.dsn("absent"), "head", "DATABASE_URL: the database cannot be used"),
+        (lambda databases: "postgresql://127.0.0.1:1/absent", "head", "DATABASE_URL: the database cannot be used"),
+        (lambda databases: databases.dsn("template"), "9999", "The database cannot be migrated: .*9999"),
+    ],
+)
+def test_what_cannot_be_migrated_is_one_sentence(
+    address: Callable[[Databases], str], revision: str, sentence: str, databases: Databases
+) -> None:
+    with pytest.raises(ConfigurationError, match=sentence) as caught:
+        migrate.upgrade(address(databases), revision)
+    assert "\n" not in str(caught.value)
+
+
+def partitioned_by_clinic(schema: str) -> str:
+    """Return the SQL with every table that has a clinic_id split by it, in two."""
+
+    def split(table: re.Match[str]) -> str:
+        name, columns = table.group(1), table.group(2)
+        if not re.search(r"^    clinic_id uuid", columns, re.MULTILINE):
+            return table.group()
+        parts = [
+            f"create table {name}_{part} partition of {name} for values with (modulus 2, remainder {part});"
+            for part in range(2)
+        ]
+        return "\n".join([f"create table {name} ({columns}) partition by hash (clinic_id);", *parts])
+
+    return re.sub(r"^create table (\w+) \((.*?)^\);", split, schema, flags=re.MULTILINE | re.DOTALL)
+
+
+async def test_the_whole_schema_loads_split_by_clinic_and_still_refuses_an_overlap(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    if connection.get_server_version().major * 10000 < PARTITIONED_EXCLUSION:
+        pytest.skip("exclusion constraints on partitioned tables need PostgreSQL 17")
+    revision = importlib.import_module("migrations.versions.0001_the_clinic_and_its_visits")
+    await connection.execute(partitioned_by_clinic(revision.UP))
+    split = {row[0] for row in await connection.fetch("select partrelid::regclass::text from pg_partitioned_table")}
+    tenant = {
+        row[0]
+        for row in await connection.fetch(
+            "select c.relname from pg_attribute a join pg_class c on c.oid = attrelid "
+            "where attname = 'clinic_id' and relkind in ('r', 'p') and not relispartition"
+        )
+    }
+    assert split == tenant
+    assert {"occupancy", "visits", "messages", "patients"} <= split
+
+    # Enough clinics that both parts are used: a constraint in one part alone would let the rest overlap.
+    start = datetime(2027, 3, 15, 14, tzinfo=UTC)
+    for number in range(8):
+        clinic, therapist = new_id(), new_id()
+        await connection.execute(
+            "insert into clinics (id, code, position, timezone, settings) values ($1, $2, 1, 'America/New_York', '{}')",
+            clinic,
+            f"clinic-{number}",
+        )
+        await connection.execute(
+            "insert into therapists (clinic_id, id, code, display_name, credential, position) "
+            "values ($1, $2, 'one', 'One', 'PT', 1)",
+            clinic,
+            therapist,
+        )
+        await connection.execute(
+            "insert into visit_types (clinic_id, code, position, names, bring, duration_minutes, "
+            "buffer_before_minutes, buffer_after_minutes, equipment_kinds, online, minimum_notice_minutes, "
+            "horizon_days, change_cutoff_minutes) values ($1, 'gait', 1, '{}', '{}', 30, 0, 0, '{}', true, 0, 30, 0)",
+            clinic,
+        )
+        await occupy(connection, clinic, therapist, start)
+        await occupy(connection, clinic, therapist, start + timedelta(minutes=30))
+        with pytest.raises(asyncpg.ExclusionViolationError):
+            await occupy(connection, clinic, therapist, start + timedelta(minutes=15))
+    used = await connection.fetch("select count(*) from occupancy group by tableoid")
+    assert [row[0] for row in used] != [16]
+
+
+async def occupy(
+    connection: "asyncpg.Connection[asyncpg.Record]", clinic: object, therapist: object, starts_at: datetime
+) -> None:
+    """Write a held visit of half an hour and the row that keeps its therapist busy."""
+    visit, ends_at = new_id(), starts_at + timedelta(minutes=30)
+    async with connection.transaction():
+        await connection.execute(
+            "insert into visits (clinic_id, id, status, visit_type, therapist_id, starts_at, ends_at, created_by) "
+            "values ($1, $2, 'held', 'gait', $3, $4, $5, 'test')",
+            clinic,
+            visit,
+            therapist,
+            starts_at,
+            ends_at,
+        )
+        await connection.execute(
+            "insert into occupancy (clinic_id, resource_id, visit_id, kind, expires_at, during) "
+            "values ($1, $2, $3, 'hold', now(), $4)",
+            clinic,
+            therapist,
+            visit,
+            asyncpg.Range(starts_at, ends_at),
+        )
