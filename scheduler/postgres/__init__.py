@@ -26,6 +26,7 @@ from scheduler.postgres.places import (
     Account,
     account_for,
     give,
+    is_locked,
     make_passable,
     private_socket_folder,
     running_as,
@@ -133,9 +134,9 @@ def attached(settings: Settings) -> Settings:
     if settings.database_url:
         return settings
     with told_plainly(settings.scheduler_data):
-        lock = take_lock(settings.scheduler_data / "server.lock") if settings.scheduler_data.exists() else None
         status = _status(settings.scheduler_data / "postgres")
-    if lock or not status or not status.ready:
+        running = status and status.ready and is_locked(settings.scheduler_data / "server.lock")
+    if not status or not running:
         raise ConfigurationError(
             f"DATABASE_URL is not set and no embedded PostgreSQL is running on {settings.scheduler_data}: "
             "start `scheduler up`, or set DATABASE_URL."

@@ -92,6 +92,14 @@ def take_lock(path: Path) -> IO[str] | None:
     return file
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether somebody holds the lock that the file stands for."""
+    lock = take_lock(path)
+    if lock:
+        lock.close()
+    return lock is None
+
+
 @contextmanager
 def told_plainly(data: Path) -> Generator[None]:
     try:

@@ -22,7 +22,6 @@ from scheduler.store.connections import Pool
 from scheduler.store.units import unit_of_work
 from scheduler.store.visits import HeldVisit
 from scheduler.web.callers import FromNow
-from scheduler.web.pages import dates
 from scheduler.web.pages.own_holds import OwnHold, hold_cookie, let_go, own_hold
 from scheduler.web.pages.patients import read_details, read_typed
 from scheduler.web.pages.render import PageRequest, Visitor, page, read_form, see_other
@@ -205,7 +204,6 @@ async def show_booked(
         visit_type=visit_type,
         therapist=therapist,
         starts_at=clinic.local(visit.starts_at),
-        zone=dates.zone_name(clinic, visitor.language),
         told={message.channel for message in standing if message.kind != "reminder"},
         ending=patient.phone[-2:],
         reminders=[(channel, clinic.local(due)) for due, channel in reminders],
@@ -258,12 +256,12 @@ def _online_type(clinic: Clinic, code: str) -> VisitType:
 
 
 def _read_slot(text: str, now: datetime) -> datetime:
-    """Return the start that a slot's button stands for; one on a page of yesterday may be past. Raises InvalidRequest."""
+    """Return the start that a slot's button stands for, or now for one on a page of yesterday. Raises InvalidRequest."""
     problems = Problems()
     starts_at = read_start(text, "/start", problems, now=now, staff=False)
     if any(problem.code != "time-in-the-past" for problem in problems):
         raise InvalidRequest(*problems)
-    return starts_at
+    return max(starts_at, now)
 
 
 BOOKING = [

@@ -53,18 +53,26 @@ def short_day(day: date, language: Language) -> str:
     return format_date(day, _STYLES[language].short, locale=language)
 
 
-def month(day: date, language: Language) -> str:
-    """The month alone, as in "December" or "diciembre"."""
-    return format_date(day, "LLLL", locale=language)
+def months(first: date, last: date, language: Language) -> str:
+    """The months of a run of days, as in "December" or "November, December"."""
+    names = (format_date(day, "LLLL", locale=language) for day in (first, last))
+    return ", ".join(dict.fromkeys(names))
 
 
 def short_month(day: date, language: Language) -> str:
+    """As in "Dec" or "dic"."""
     return format_date(day, "LLL", locale=language)
 
 
-def weekday(day: date, language: Language) -> str:
-    """The day of the week, short, as in "Tue" or "mar"."""
-    return format_date(day, "EEE", locale=language)
+def day_pieces(day: date, language: Language) -> tuple[str, str, str, str]:
+    """The long day in four pieces: the short weekday, what follows it, the number, and what follows that.
+
+    So a small sign can show "Tue 8" and still say "Tuesday, December 8", in the same order and once.
+    """
+    text = long_day(day, language)
+    short = format_date(day, "EEE", locale=language)
+    before, number, after = text.removeprefix(short).partition(str(day.day))
+    return short, before, number, after
 
 
 def clock(moment: datetime, language: Language) -> str:

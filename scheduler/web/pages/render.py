@@ -1,6 +1,7 @@
 """Pages made from templates: whose clinic, in which language, with which stylesheet."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -41,7 +42,8 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals |= {"stylesheet": _versioned("site.css"), "icon": _versioned("icon.svg"), "dates": dates}
+_templates.globals |= {"stylesheet": _versioned("site.css"), "icon_file": _versioned("icon.svg"), "dates": dates}
+_templates.filters["dial"] = lambda phone: re.sub(r"[^\d+]", "", phone)
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,8 +113,12 @@ def page(
     ``here`` is the address at which the page can be asked for again, where it answers a form.
     """
     chosen = [language_cookie(visitor)] if "lang" in dict(visitor.query) else []
+    brand, _, place = visitor.clinic.settings.name.partition(", ")
     text = _templates.get_template(template).render(
         clinic=visitor.clinic.settings,
+        brand=brand,
+        place=place,
+        zone=dates.zone_name(visitor.clinic, visitor.language),
         language=visitor.language,
         other=visitor.other_language(here),
         say=visitor.say,
