@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.jinja import JinjaTemplateEngine
-from litestar.static_files import create_static_files_router
+from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 from litestar.template.config import TemplateConfig
 
 from scheduler.channels.texts import Texts, load_texts
@@ -87,7 +87,7 @@ def _plain(config: AppConfig) -> AppConfig:
 
 
 @contextlib.asynccontextmanager
-async def _open(app: Litestar) -> AsyncIterator[None]:
+async def _open(app: Litestar) -> AsyncGenerator[None]:
     async with open_pool(app.state.settings) as pool:
         app.state.pool = pool
         app.state.directory = await open_directory(pool)
@@ -98,7 +98,10 @@ async def _open(app: Litestar) -> AsyncIterator[None]:
             refresher.cancel()
 
 
-async def provide_connection(state: State, caller: NamedDependency[Caller]) -> AsyncIterator[Connection]:
+async def provide_connection(
+    state: State,
+    caller: NamedDependency[Caller],  # noqa: ARG001 - see below
+) -> AsyncIterator[Connection]:
     """Yield a transaction that commits before the answer starts, and rolls back on any error.
 
     It asks for the caller, so that nobody who is turned away has a transaction begun for them.

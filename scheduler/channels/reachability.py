@@ -8,6 +8,7 @@ import aiosmtplib
 from scheduler.settings import Settings
 
 SECONDS = 5.0
+_OK = 200
 _TWILIO = "https://api.twilio.com"
 
 
@@ -26,7 +27,7 @@ async def reach_twilio(settings: Settings) -> str:
         return f"Twilio cannot be reached ({type(problem).__name__}); look at the network and TWILIO_API_BASE_URL."
     if status in (401, 403):
         return "Twilio refuses TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN."
-    return "" if status == 200 else f"Twilio answered {status} to a read of the account's messages."
+    return "" if status == _OK else f"Twilio answered {status} to a read of the account's messages."
 
 
 async def reach_smtp(settings: Settings) -> str:

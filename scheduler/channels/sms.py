@@ -5,6 +5,7 @@ that nothing was sent; every other trouble may follow an accepted message and is
 """
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -165,7 +166,7 @@ class _Exchange(AsyncHttpClient):
         super().__init__(logging.getLogger(__name__), is_async=True)
         self._session = session
         self.status: int | None = None
-        self.headers: dict[str, str] = {}
+        self.headers: Mapping[str, str] = {}
 
     async def request(
         self,
@@ -186,7 +187,7 @@ class _Exchange(AsyncHttpClient):
             method, uri, headers=headers, allow_redirects=allow_redirects, **fields
         ) as response:
             self.status = response.status
-            self.headers = dict(response.headers)
+            self.headers = response.headers
             return Response(response.status, await response.text(), response.headers)
 
 

@@ -11,12 +11,12 @@ from scheduler.channels.texts import lint, load_texts
 from scheduler.commands.opening import print_table
 from scheduler.domain.clinic_changes import describe
 from scheduler.errors import ConfigurationError
-from scheduler.store.schema import current_revision, newest_revision
 from scheduler.postgres import attached
 from scheduler.services.clinic_files import apply_files, read_files
 from scheduler.settings import Settings
 from scheduler.store.clinics import load_clinics
 from scheduler.store.connections import open_pool
+from scheduler.store.schema import current_revision, newest_revision
 from scheduler.store.units import unit_of_work
 
 

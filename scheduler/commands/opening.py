@@ -1,7 +1,7 @@
 """What commands share: a connection, the clinic that is meant, and tables a person can read."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import click
 
@@ -14,7 +14,7 @@ from scheduler.store.units import unit_of_work
 
 
 @contextlib.asynccontextmanager
-async def clinic_work(settings: Settings, clinic_code: str | None) -> AsyncIterator[tuple[Connection, Clinic]]:
+async def clinic_work(settings: Settings, clinic_code: str | None) -> AsyncGenerator[tuple[Connection, Clinic]]:
     """Yield a transaction and the clinic meant: the only one, or the one whose code is given."""
     async with open_pool(settings) as pool, unit_of_work(pool) as connection:
         yield connection, await find_clinic(connection, clinic_code)

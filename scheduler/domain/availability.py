@@ -139,9 +139,7 @@ def place(
         if clinic.therapists_by_id[candidate.id].may_perform(visit_type)
         and (therapist is None or candidate.id == therapist.id)
     ]
-    working = [
-        candidate for candidate in qualified if _working_starts(calendar, clinic, visit_type, candidate) & bit
-    ]
+    working = [candidate for candidate in qualified if _working_starts(calendar, clinic, visit_type, candidate) & bit]
     if not working:
         raise OutsideHours
     free = [candidate for candidate in working if _free_starts(calendar, visit_type, candidate.busy) & bit]
@@ -334,4 +332,3 @@ def _length_within(span: Span, limits: Span) -> int:
 def _day_of(minute: int, zone: ZoneInfo) -> Span:
     day = instant_at(minute, zone).date()
     return day_start(day, zone), day_end(day, zone)
-

@@ -168,7 +168,7 @@ def _same_day_text_time(clinic: Clinic, instant: datetime) -> datetime:
 
 
 def retry_delay(attempts: int, chance: float) -> timedelta:
-    """Return how long to wait after an attempt that certainly did not leave: full jitter, doubling, five minutes at most.
+    """Return how long to wait after an attempt that certainly did not leave: doubling, jittered, at most 5 minutes.
 
     ``attempts`` counts those made; ``chance`` is uniform in [0, 1).
     """
@@ -178,4 +178,3 @@ def retry_delay(attempts: int, chance: float) -> timedelta:
 def kinds(messages: Iterable[PlannedMessage]) -> list[tuple[str, str, int]]:
     """Return what an audit row says about planned messages: template, channel and lead, never an address."""
     return [(message.template, message.channel, message.lead_minutes) for message in messages]
-

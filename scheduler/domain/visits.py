@@ -67,7 +67,9 @@ def after(visit: Visit, action: Action, now: datetime) -> Status:
         )
     if action == "no_show" and now < visit.starts_at:
         raise WrongStatus(
-            "A visit can be marked a no-show only after its start.", visit_status=visit.status, allowed=allowed(visit.status)
+            "A visit can be marked a no-show only after its start.",
+            visit_status=visit.status,
+            allowed=allowed(visit.status),
         )
     return status
 

@@ -69,7 +69,8 @@ def make_passable(path: Path, account: Account) -> None:
 
 def private_socket_folder(data: Path, account: Account | None) -> Path:
     folder = data / "socket"
-    if len(os.fsencode(folder)) > LONGEST_SOCKET_FOLDER:
+    # Where a list of folders is meant, a comma parts them.
+    if len(os.fsencode(folder)) > LONGEST_SOCKET_FOLDER or "," in str(folder):
         folder = Path(tempfile.gettempdir()) / f"scheduler-{hashlib.sha256(os.fsencode(data)).hexdigest()[:16]}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.lstat().st_uid == os.geteuid():

@@ -39,9 +39,7 @@ async def create_api_key(
             raise ConfigurationError(f"--scope {scope}: there is no such scope; choose from {', '.join(SCOPES)}")
     key_id, key = new_id(), PREFIX + secrets.token_urlsafe(32)
     await add_api_key(connection, clinic.id, key_id, name=name, key_hash=_hash(key), scopes=sorted(set(scopes)))
-    await add_audit_event(
-        connection, clinic.id, actor=actor.name, action="api-key.created", details={"key_id": key_id}
-    )
+    await add_audit_event(connection, clinic.id, actor=actor.name, action="api-key.created", details={"key_id": key_id})
     return key_id, key
 
 

@@ -135,7 +135,7 @@ async def alternatives(
     therapist: Therapist | None = None,
     staff: bool = False,
 ) -> list[Slot]:
-    """Return up to five open slots nearest to a start that cannot be had, with the wished-for therapist if they have any."""
+    """Return up to five open slots nearest to a start that cannot be had, with the therapist wished for if possible."""
     if not staff and not visit_type.online:
         return []
     center = max(start, _earliest(visit_type, now, staff=staff))
@@ -188,9 +188,7 @@ def _check_online(visit_type: VisitType, *, staff: bool) -> None:
         raise NotBookableOnline
 
 
-def _slots(
-    clinic: Clinic, visit_type: VisitType, openings: Iterable[Opening], therapists: Sequence[str]
-) -> list[Slot]:
+def _slots(clinic: Clinic, visit_type: VisitType, openings: Iterable[Opening], therapists: Sequence[str]) -> list[Slot]:
     return [
         Slot(
             starts_at=instant_at(opening.start, clinic.zone),

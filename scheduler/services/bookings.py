@@ -161,9 +161,7 @@ async def _announce_booking(
     return BookedVisit(visit=visit, patient=patient)
 
 
-async def _booked_already(
-    connection: Connection, clinic: Clinic, visit: Visit, booking: Booking
-) -> BookedVisit:
+async def _booked_already(connection: Connection, clinic: Clinic, visit: Visit, booking: Booking) -> BookedVisit:
     """Answer a hold booked a second time: with the visit for the same patient, as unknown for anybody else."""
     patient = await patient_of(connection, clinic, visit)
     details = booking.details

@@ -116,9 +116,7 @@ async def _send(post: Post, ready: _Ready, gate: asyncio.Semaphore, now: datetim
     )
 
 
-def _verdict(
-    settings: Settings, message: ClaimedMessage, outcome: Outcome
-) -> tuple[State, float | None, float | None]:
+def _verdict(settings: Settings, message: ClaimedMessage, outcome: Outcome) -> tuple[State, float | None, float | None]:
     """Return the state an attempt leads to, after how many seconds to try again, and after how many to ask."""
     if outcome.result == "accepted":
         return "sent", None, None

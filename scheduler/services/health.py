@@ -3,9 +3,9 @@
 import asyncpg
 import msgspec
 
-from scheduler.store.schema import current_revision, newest_revision
 from scheduler.store.connections import Pool
 from scheduler.store.heartbeats import fetch_health
+from scheduler.store.schema import current_revision, newest_revision
 
 HEARTBEAT_SECONDS = 60.0
 OVERDUE_SECONDS = 300.0

@@ -47,9 +47,7 @@ async def place_hold(
     now: datetime,
 ) -> Hold:
     """Keep a start for the clinic's hold time. Raises PlacementRefused with alternatives."""
-    wish = Wish(
-        visit_type=visit_type, starts_at=starts_at, therapist=therapist, bound_at=None if actor.staff else now
-    )
+    wish = Wish(visit_type=visit_type, starts_at=starts_at, therapist=therapist, bound_at=None if actor.staff else now)
     token = secrets.token_urlsafe(32)
 
     async def write(placement: Placement) -> Hold:
@@ -103,7 +101,7 @@ async def extend_hold(
 ) -> tuple[Visit, datetime]:
     """Let a hold run on, at most ten times. Raises HoldNotFound, HoldExpired or WrongStatus."""
     held = await find_hold(connection, clinic, hold_id, token, for_update=True)
-    if held.visit.status == "expired" or held.visit.status == "held" and held.expired:
+    if held.visit.status == "expired" or (held.visit.status == "held" and held.expired):
         raise HoldExpired
     if held.visit.status != "held":
         raise WrongStatus("This hold has become a visit.", visit_status=held.visit.status, allowed=[])

@@ -143,5 +143,3 @@ def occupied_by(wish: Wish, placement: Placement) -> list[Occupied]:
     if wish.patient_id is not None:
         occupied.append(Occupied(wish.patient_id, wish.starts_at, wish.ends_at))
     return occupied
-
-

@@ -143,9 +143,7 @@ async def cancel(
     notice: Notice = "cancelled_by_patient" if by == "patient" else "cancelled_by_clinic"
     planned = plan_notice(clinic, cancelled, patient, notice, now) if notify else []
     await add_messages(connection, clinic.id, planned)
-    await audit_visit(
-        connection, clinic, actor, "visit.cancelled", cancelled, {"by": by, "messages": kinds(planned)}
-    )
+    await audit_visit(connection, clinic, actor, "visit.cancelled", cancelled, {"by": by, "messages": kinds(planned)})
     return BookedVisit(visit=cancelled, patient=patient)
 
 
@@ -215,9 +213,7 @@ async def _return_to_calendar(
     )
 
     async def write(placement: Placement) -> Visit:
-        await store.occupy(
-            connection, clinic.id, visit.id, occupied_by(wish, placement), overbooked=wish.overbook
-        )
+        await store.occupy(connection, clinic.id, visit.id, occupied_by(wish, placement), overbooked=wish.overbook)
         return await store.set_status(connection, clinic.id, visit, status, now=now, undo_to=None)
 
     return await placed(connection, clinic, wish, now=now, write=write)

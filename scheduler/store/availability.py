@@ -1,7 +1,7 @@
 """Everything that decides whether a visit fits, read in one round trip as arrays of integers."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, timedelta
-from typing import Any
 from uuid import UUID
 
 from scheduler.domain.availability import Calendar, PlaceCalendar, TherapistCalendar, WeeklyWindow
@@ -88,8 +88,8 @@ async def load_calendar(
     )
     places: dict[str, list[PlaceCalendar]] = {"room": [], "equipment": []}
     therapists: list[TherapistCalendar] = []
-    closures: dict[date, list[Span]] = {}
-    patient_busy: list[Span] = []
+    closures: dict[date, Sequence[Span]] = {}
+    patient_busy: Sequence[Span] = ()
     for row in rows:
         busy = row["busy"] or ()
         match row["what"]:
@@ -127,11 +127,11 @@ def _weekly(window: list[int], first_day: date) -> WeeklyWindow:
     )
 
 
-def _by_date(rows: list[list[int]] | None, first_day: date) -> dict[date, list[Span]]:
+def _by_date(rows: list[list[int]] | None, first_day: date) -> dict[date, Sequence[Span]]:
     """Gather (day, start, end) rows by date; a date without windows comes as one empty window, which is left out."""
-    dated: dict[date, list[Any]] = {}
+    dated: dict[date, list[Span]] = {}
     for offset, starts, ends in rows or ():
         windows = dated.setdefault(first_day + timedelta(days=offset), [])
         if starts < ends:
             windows.append((starts, ends))
-    return dated
+    return dict(dated)

@@ -1,7 +1,7 @@
 """The pool of PostgreSQL connections, and what every connection of it is set to."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ async def connect(settings: Settings, *, dsn: str | None = None) -> "asyncpg.Con
 
 
 @asynccontextmanager
-async def open_pool(settings: Settings) -> AsyncIterator[Pool]:
+async def open_pool(settings: Settings) -> AsyncGenerator[Pool]:
     """Open the pool, refuse a server that may lose what it acknowledged, and close the pool on leaving.
 
     Raises ConfigurationError, one sentence, where the server cannot be reached or is unsafe.

@@ -28,9 +28,7 @@ async def fetch_answer(connection: Connection, clinic_id: UUID, caller: str, key
     return to_struct(row, StoredAnswer) if row else None
 
 
-async def store_answer(
-    connection: Connection, clinic_id: UUID, caller: str, key: str, answer: StoredAnswer
-) -> None:
+async def store_answer(connection: Connection, clinic_id: UUID, caller: str, key: str, answer: StoredAnswer) -> None:
     """Keep an answer for 24 hours; one that is older and not yet purged makes way."""
     await connection.execute(
         """insert into idempotency_keys (clinic_id, caller, key, request_hash, status, headers, body)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from scheduler.domain.clinics import Channel, Language
+from scheduler.domain.clinics import Channel
 from scheduler.domain.messages import Message, PlannedMessage, State
 from scheduler.ids import new_id
 from scheduler.store.connections import Connection
@@ -38,9 +38,7 @@ async def add_messages(connection: Connection, clinic_id: UUID, planned: Sequenc
     """
     if not planned:
         return
-    rows = [
-        {"id": new_id(), "dedupe_key": message.dedupe_key, **msgspec.to_builtins(message)} for message in planned
-    ]
+    rows = [{"id": new_id(), "dedupe_key": message.dedupe_key, **msgspec.to_builtins(message)} for message in planned]
     await connection.execute(
         f"""with added as (
             insert into messages (clinic_id, id, visit_id, patient_id, visit_version, kind, template, channel,

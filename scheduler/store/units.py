@@ -1,7 +1,7 @@
 """The unit of work: one transaction, whose outcome is known even where the server's answer to COMMIT is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -13,7 +13,7 @@ _LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnecti
 
 
 @asynccontextmanager
-async def unit_of_work(pool: Pool) -> AsyncIterator[Connection]:
+async def unit_of_work(pool: Pool) -> AsyncGenerator[Connection]:
     """Yield a connection inside a transaction that commits on leaving and rolls back on any error.
 
     Where the acknowledgement of COMMIT is lost the server is asked what became of the transaction: in every such

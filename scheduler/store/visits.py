@@ -169,9 +169,7 @@ async def book_held(
     return to_struct(row, Visit) if row else None
 
 
-async def move(
-    connection: Connection, clinic_id: UUID, visit: Visit, *, status: Status, now: datetime
-) -> Visit:
+async def move(connection: Connection, clinic_id: UUID, visit: Visit, *, status: Status, now: datetime) -> Visit:
     """Write the visit's new time, therapist, room and equipment; its version rises and undo is gone."""
     row = await connection.fetchrow(
         f"""update visits set starts_at = $3, ends_at = $4, therapist_id = $5, room_id = $6, equipment_ids = $7,
@@ -246,7 +244,11 @@ async def expire_hold(connection: Connection, clinic_id: UUID, hold_id: UUID) ->
 
 
 async def expire_holds(
-    connection: Connection, *, clinic_id: UUID | None = None, starts: datetime | None = None, ends: datetime | None = None
+    connection: Connection,
+    *,
+    clinic_id: UUID | None = None,
+    starts: datetime | None = None,
+    ends: datetime | None = None,
 ) -> int:
     """End every hold that ran out by the database's clock, or those of a clinic that meet [starts, ends).
 

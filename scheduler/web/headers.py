@@ -1,7 +1,8 @@
 """Headers that every answer carries, the 404s included, and the id by which a request can be found in the logs."""
 
 import re
-from typing import Any
+from collections.abc import MutableMapping
+from typing import Any, cast
 from uuid import uuid4
 
 from litestar.datastructures import MutableScopeHeaders
@@ -43,7 +44,7 @@ async def stamp(message: Message, scope: Scope) -> None:
     """Add the headers to an answer that is about to start. What a handler set itself is left as it is."""
     if message["type"] != "http.response.start":
         return
-    headers = MutableScopeHeaders.from_message(message)
+    headers = cast("MutableMapping[str, str]", MutableScopeHeaders.from_message(message))
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Cache-Control", "no-store")

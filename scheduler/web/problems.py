@@ -1,7 +1,7 @@
 """Every answer that is not a success, as RFC 9457 problem+json, from the one table in ``errors``."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import structlog
@@ -80,7 +80,7 @@ def as_problem(error: Exception) -> SchedulerError:
             return InvalidRequest(*_field_errors(error))
         case HTTPException(status_code=status) if status in _BY_STATUS:
             return _BY_STATUS[status]()
-        case HTTPException(status_code=status) if 400 <= status < 500:
+        case HTTPException(status_code=status) if status < SchedulerError.status:
             return MalformedRequest()
         case _ if isinstance(error, _PASSING):
             _log.warning("database.unavailable", problem=type(error).__name__)
@@ -119,7 +119,7 @@ def _field_errors(error: ValidationException) -> list[FieldError]:
         pointer = missing["name"] if missing["source"] == "header" else f"?{missing['name']}"
         return [FieldError(pointer, "missing", "This parameter is needed.")]
     found: list[FieldError] = []
-    for entry in error.extra or []:
+    for entry in cast("list[dict[str, str]]", error.extra or []):
         message, source, key = entry.get("message", ""), entry.get("source"), entry.get("key", "")
         if message == "'data'":
             return [FieldError("/", "missing", "Send a JSON body.")]

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from scheduler.domain.availability import day_start
-from scheduler.domain.clinics import LANGUAGES, Clinic, Place, Therapist, VisitType
+from scheduler.domain.clinics import LANGUAGES, Clinic, Language, Place, Therapist, VisitType
 from scheduler.domain.patients import PatientDetails, read_birth_date, read_email, read_name, read_phone
 from scheduler.domain.times import epoch_minute, is_whole_minute
 from scheduler.errors import FieldError, InvalidRequest, VersionRequired
@@ -128,7 +128,7 @@ def read_room(code: str | None, pointer: str, problems: Problems, clinic: Clinic
 
 def read_patient(body: PatientBody, pointer: str, problems: Problems, clinic: Clinic, now: datetime) -> PatientDetails:
     """Return the patient's details, normalised; every field that is wrong is named."""
-    language = next((known for known in LANGUAGES if known == body.language), None)
+    language: Language | None = next((known for known in LANGUAGES if known == body.language), None)
     if body.language is not None and language not in clinic.settings.languages:
         spoken = ", ".join(clinic.settings.languages)
         problems.add(f"{pointer}/language", "language-unknown", f"Choose from {spoken}")

@@ -5,7 +5,7 @@ APScheduler owns ticks and nothing else. What is due is rows, which any number o
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from scheduler.ids import new_id
 from scheduler.services.delivery import BATCH, Post, send_due, settle_doubts
 from scheduler.services.directory import keep_fresh, open_directory
 from scheduler.settings import Settings
-from scheduler.store.connections import Pool, connect, open_pool
+from scheduler.store.connections import Connection, Pool, connect, open_pool
 from scheduler.store.heartbeats import beat, leave
 from scheduler.store.idempotency import purge_answers
 from scheduler.store.messages import WAKE_UP
@@ -63,7 +63,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path 
         _log.info("worker.started")
         await stop.wait()
         # The scheduler's own shutdown would cancel running ticks; they are let finish instead.
-        scheduler.remove_all_jobs()
+        scheduler.remove_all_jobs()  # pyright: ignore[reportUnknownMemberType]
         scheduler.shutdown(wait=False)
         wake.set()
         for task in beside:
@@ -75,22 +75,23 @@ async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path 
 
 
 def _ticks(
-    running: set[asyncio.Task[Any]], ticks: list[tuple[int, str, Callable[[], Awaitable[Any]]]]
+    running: set[asyncio.Task[Any]], ticks: list[tuple[int, str, Callable[[], Coroutine[Any, Any, Any]]]]
 ) -> AsyncIOScheduler:
     scheduler = AsyncIOScheduler(
         timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
     )
     for seconds, name, action in ticks:
-        scheduler.add_job(_tick, "interval", seconds=seconds, id=name, args=[running, name, action])
+        scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]
+            _tick, "interval", seconds=seconds, id=name, args=[running, name, action]
+        )
     return scheduler
 
 
-async def _tick(running: set[asyncio.Task[Any]], name: str, action: Callable[[], Awaitable[Any]]) -> None:
+async def _tick(running: set[asyncio.Task[Any]], name: str, action: Callable[[], Coroutine[Any, Any, Any]]) -> None:
     """Run one tick; a failure is logged and the next tick tries again."""
-    task: asyncio.Future[Any] = asyncio.ensure_future(action())
-    if isinstance(task, asyncio.Task):
-        running.add(task)
-        task.add_done_callback(running.discard)
+    task = asyncio.create_task(action())
+    running.add(task)
+    task.add_done_callback(running.discard)
     try:
         await asyncio.shield(task)
     except Exception as problem:  # noqa: BLE001 - a tick must never end the worker
@@ -114,12 +115,8 @@ async def _listen(settings: Settings, wake: asyncio.Event) -> None:
     while True:
         try:
             connection = await connect(settings)
-            lost = asyncio.Event()
-            connection.add_termination_listener(lambda _connection: lost.set())
-            await connection.add_listener(WAKE_UP, lambda *_: wake.set())
-            wake.set()
             try:
-                await lost.wait()
+                await _hear(connection, wake)
             finally:
                 await connection.close(timeout=1)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
@@ -127,13 +124,22 @@ async def _listen(settings: Settings, wake: asyncio.Event) -> None:
         await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
 
-def _wakes(wake: asyncio.Event) -> Callable[[], Awaitable[None]]:
+async def _hear(connection: Connection, wake: asyncio.Event) -> None:
+    """Wake the dispatcher at once and at every NOTIFY, until the connection is lost."""
+    lost = asyncio.Event()
+    connection.add_termination_listener(lambda _connection: lost.set())
+    await connection.add_listener(WAKE_UP, lambda _connection, _pid, _channel, _payload: wake.set())
+    wake.set()
+    await lost.wait()
+
+
+def _wakes(wake: asyncio.Event) -> Callable[[], Coroutine[Any, Any, None]]:
     async def action() -> None:
         wake.set()
 
     return action
 
 
-async def _with(pool: Pool, action: Callable[[Any], Awaitable[Any]]) -> Any:
+async def _with(pool: Pool, action: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
     async with pool.acquire() as connection:
         return await action(connection)

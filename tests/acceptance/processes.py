@@ -1,11 +1,11 @@
-"""Real processes of the service: started as an operator would, watched through their answers, killed without warning."""
+"""Real processes of the service: started as an operator would, watched by their answers, killed without warning."""
 
 import asyncio
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ async def start(command: str, environment: dict[str, str], log: Path, *, port: i
         )
     started = Started(process, log, f"http://127.0.0.1:{port}")
     if port:
-        await until(lambda: answers(started), what=f"{command} to answer; its log says: {log.read_text()[-2000:]}")
+        await until(lambda: answers(started), what=f"{command} to answer")
     return started
 
 
@@ -77,7 +77,7 @@ async def answers(started: Started) -> bool:
 @asynccontextmanager
 async def running(
     command: str, environment: dict[str, str], log: Path, *, web: bool = False
-) -> AsyncIterator[Started]:
+) -> AsyncGenerator[Started]:
     started = await start(command, environment, log, port=free_port() if web else 0)
     try:
         yield started
@@ -89,7 +89,7 @@ async def until(question: Callable[[], Awaitable[Any]], *, seconds: float = 20, 
     """Ask until the answer is true and return it; fail with what was waited for."""
     try:
         async with asyncio.timeout(seconds):
-            while not (answer := await question()):
+            while not (answer := await question()):  # noqa: ASYNC110 - it happens in other processes
                 await asyncio.sleep(0.05)
             return answer
     except TimeoutError:

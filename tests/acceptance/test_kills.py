@@ -1,4 +1,4 @@
-"""Web and worker killed without warning in the middle of a burst: nothing booked is without its messages, none is lost."""
+"""Web and worker killed in the middle of a burst: no visit is without its messages, and no message is lost."""
 
 import asyncio
 import json

@@ -1,7 +1,7 @@
 """The application in this process, on the sample clinic, over a real database."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ async def make_key(pool: Pool, clinic: Clinic, *scopes: str) -> str:
 
 
 @asynccontextmanager
-async def running(app: Litestar) -> AsyncIterator[Litestar]:
+async def running(app: Litestar) -> AsyncGenerator[Litestar]:
     """Run the application's lifespan in a task of its own, on the test's own loop."""
     inbox: asyncio.Queue[Any] = asyncio.Queue()
     outbox: asyncio.Queue[Any] = asyncio.Queue()

@@ -177,9 +177,7 @@ NAMES = st.sampled_from(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.dictionaries(NAMES, JSON, max_size=6), path=st.sampled_from(["holds", "visits"]))
-async def test_no_json_at_all_makes_the_service_fail(
-    desk: httpx.AsyncClient, body: dict[str, Any], path: str
-) -> None:
+async def test_no_json_at_all_makes_the_service_fail(desk: httpx.AsyncClient, body: dict[str, Any], path: str) -> None:
     response = await desk.post(f"/api/v1/{path}", json=body)
     assert 400 <= response.status_code < 500, (response.status_code, body)
     assert response.headers["content-type"] == "application/problem+json"

@@ -119,7 +119,9 @@ async def test_a_hold_that_ran_out_makes_way(public: httpx.AsyncClient, pool: Po
     assert (await book_held(public, taken, JO)).status_code == 201
 
 
-async def test_a_hold_that_ran_out_is_booked_while_its_time_is_still_free(public: httpx.AsyncClient, pool: Pool) -> None:
+async def test_a_hold_that_ran_out_is_booked_while_its_time_is_still_free(
+    public: httpx.AsyncClient, pool: Pool
+) -> None:
     held = await hold(public, "eval-run", TEN)
     await let_run_out(pool, held)
     response = await book_held(public, held)

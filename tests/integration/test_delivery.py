@@ -1,4 +1,4 @@
-"""Messages through a Twilio and an SMTP server on loopback: each once, at its moment, and not after a change of mind."""
+"""Messages through a Twilio and an SMTP server on loopback: each once, at its moment, and not after a change."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,6 +18,7 @@ from scheduler.services.directory import Directory
 from scheduler.settings import Settings
 from scheduler.store.connections import Pool
 from scheduler.worker.main import run as run_worker
+from tests.acceptance.processes import until
 from tests.integration.requests import ASH, JO, act, book, messages_of
 from tests.simulators.smtp import SmtpSimulator
 from tests.simulators.smtp import refusal as smtp_refusal
@@ -193,7 +194,7 @@ async def test_spanish_patients_are_written_to_in_spanish(
 
 
 async def test_many_workers_at_once_send_each_message_once(
-    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, smtp: SmtpSimulator
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
 ) -> None:
     for number in range(12):
         patient = JO | {"phone": f"201 555 01{number + 10}", "sms_consent": ASH["sms_consent"]}
@@ -367,15 +368,14 @@ async def test_a_running_worker_sends_at_once_and_stops_cleanly(
     stop = asyncio.Event()
     with time_machine.travel(datetime.now(UTC), tick=True):
         worker = asyncio.create_task(run_worker(sending, stop))
-        await wait_for(lambda: pool.fetchval("select count(*) from worker_heartbeats"))
+        await until(lambda: pool.fetchval("select count(*) from worker_heartbeats"))
         assert (await desk.get("/health/ready")).status_code == 200
-        await pool.execute("update visits set status = status")
         answer = await book(desk, "follow-up", TEN)
         assert answer.status_code == 201, answer.text
         # Due by the clock that the tests travel in, so it is made due by the database's.
         await pool.execute("update messages set not_before = now() where kind = 'booked'")
         await pool.execute("select pg_notify('messages', '')")
-        await wait_for(lambda: both_arrived(twilio, smtp))
+        await until(lambda: both_arrived(twilio, smtp))
         stop.set()
         await asyncio.wait_for(worker, timeout=5)
     assert await pool.fetchval("select count(*) from worker_heartbeats") == 0
@@ -384,9 +384,3 @@ async def test_a_running_worker_sends_at_once_and_stops_cleanly(
 
 async def both_arrived(twilio: TwilioSimulator, smtp: SmtpSimulator) -> bool:
     return bool(twilio.accepted and smtp.received)
-
-
-async def wait_for(question: Any) -> None:
-    async with asyncio.timeout(10):
-        while not await question():
-            await asyncio.sleep(0.02)

@@ -48,7 +48,7 @@ async def test_fifty_at_once_make_one_booking_and_one_set_of_messages(desk: http
     assert await pool.fetchval("select count(*) from messages where kind = 'booked'") == 2
 
 
-async def test_a_refusal_is_not_kept_because_it_changed_nothing(desk: httpx.AsyncClient, pool: Pool) -> None:
+async def test_a_refusal_is_not_kept_because_it_changed_nothing(desk: httpx.AsyncClient) -> None:
     taken = await hold(desk, "follow-up", START, therapist="rivera")
     headers = {"Idempotency-Key": "patience"}
     body = request() | {"therapist": "rivera"}

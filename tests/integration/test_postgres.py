@@ -1,6 +1,7 @@
 """The embedded PostgreSQL starts on what it finds, stops when told, and outlives nobody."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -261,6 +262,7 @@ async def test_a_folder_too_deep_for_a_socket_gets_a_short_one_and_its_parents_a
         assert mode_of(deep.parent) == (0o701 if os.geteuid() == 0 else 0o700)
     finally:
         server.stop()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

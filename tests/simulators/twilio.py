@@ -44,11 +44,13 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
     ``answer`` sends ``status`` with Twilio's ``code``; ``garbage`` sends it with a body that is not JSON, ``empty``
     with one that names no message; ``drop`` ends the connection without an answer; ``hang`` keeps it and says nothing.
+    The body of an answer follows its headers by ``delay`` seconds.
     """
 
     then: Literal["answer", "garbage", "empty", "drop", "hang"] = "answer"
     status: int = 500
     code: int = 20500
+    delay: float = 0.0
     accepted: bool = False
 
 
@@ -236,7 +238,8 @@ class TwilioSimulator:
 
     async def _suffer(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         if fault.then == "answer":
-            return error_answer(fault.status, fault.code)
+            answer = error_answer(fault.status, fault.code)
+            return await _slowly(request, answer, fault.delay) if fault.delay else answer
         if fault.then == "garbage":
             return web.Response(status=fault.status, text="<html>Bad Gateway</html>", content_type="text/html")
         if fault.then == "empty":
@@ -253,8 +256,18 @@ async def _guarded(request: web.Request, handler: Any) -> web.StreamResponse:
     request.app[_SIMULATOR].peers.add(request.transport and request.transport.get_extra_info("peername"))
     request[_REQUEST_ID] = "RQ" + secrets.token_hex(16)
     response = await _respond(request, handler)
-    response.headers["Twilio-Request-Id"] = request[_REQUEST_ID]
+    if not response.prepared:
+        response.headers["Twilio-Request-Id"] = request[_REQUEST_ID]
     return response
+
+
+async def _slowly(request: web.Request, answer: web.Response, delay: float) -> web.StreamResponse:
+    headers = {"Content-Type": "application/json", "Twilio-Request-Id": request[_REQUEST_ID]}
+    slow = web.StreamResponse(status=answer.status, headers=headers)
+    await slow.prepare(request)
+    await asyncio.sleep(delay)
+    await slow.write((answer.text or "").encode())
+    return slow
 
 
 async def _respond(request: web.Request, handler: Any) -> web.StreamResponse:

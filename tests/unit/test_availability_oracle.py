@@ -220,9 +220,8 @@ def test_a_visit_is_placed_wherever_the_rules_allow_and_refused_for_a_true_reaso
     horizon=st.integers(1, 3),
     grid=st.sampled_from([5, 10, 15, 20, 30]),
     online=st.sampled_from([True, True, True, False]),
-    from_notice=st.none() | st.integers(-70, 70),
-    half_hours=st.integers(-48, 240),
-    nudge=st.integers(-1, 1),
+    near_the_horizon=st.booleans(),
+    nudge=st.sampled_from([0, -1, 1, -15, 15, -30, 30, -60, 60, 61, -300, 600, -1440, 1440]),
 )
 def test_patients_are_bound_by_exactly_the_rules_that_a_start_breaks(
     moment: tuple[str, date],
@@ -233,21 +232,21 @@ def test_patients_are_bound_by_exactly_the_rules_that_a_start_breaks(
     horizon: int,
     grid: int,
     online: bool,
-    from_notice: int | None,
-    half_hours: int,
+    near_the_horizon: bool,
     nudge: int,
 ) -> None:
     timezone, day = moment
     visit_type = make_visit_type(minimum_notice_minutes=notice, horizon_days=horizon, online=online)
     clinic = make_clinic(visit_types=[visit_type], timezone=timezone, grid_minutes=grid)
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    now = midnight + timedelta(seconds=seconds, microseconds=microseconds)
+    now = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(seconds=seconds, microseconds=microseconds)
+    if near_the_horizon:
+        beyond = now.astimezone(clinic.zone).date() + timedelta(days=horizon + 1)
+        edge = int(datetime(beyond.year, beyond.month, beyond.day, tzinfo=clinic.zone).timestamp()) // 60
+    else:
+        edge = int(now.timestamp()) // 60 + notice
+    start = edge + nudge
     if now_in_clinic_time:
         now = now.astimezone(clinic.zone)
-    # Near the edge of notice, or near a half hour, where days begin and end somewhere.
-    start = int(midnight.timestamp()) // 60 + half_hours * 30 + nudge
-    if from_notice is not None:
-        start = int(now.timestamp()) // 60 + notice + from_notice
     broken = oracle.rules_broken(visit_type, clinic, start, now)
     if broken:
         with pytest.raises(PlacementRefused) as refused:

@@ -47,7 +47,12 @@ def test_names_of_any_script_are_names(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("", "name-missing"), ("   ", "name-missing"), ("a" * (NAME_LENGTH + 1), "name-too-long"), ("A\x07", "name-invalid")],
+    [
+        ("", "name-missing"),
+        ("   ", "name-missing"),
+        ("a" * (NAME_LENGTH + 1), "name-too-long"),
+        ("A\x07", "name-invalid"),
+    ],
 )
 def test_what_is_no_name_is_refused(name: str, code: str) -> None:
     problems: list[FieldError] = []

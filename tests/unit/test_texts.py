@@ -202,10 +202,12 @@ def test_html_says_the_same_escaped_and_with_links(texts: Texts, clinic: Clinic)
 
 
 def test_what_a_clinic_writes_cannot_break_out_of_the_html(texts: Texts, clinic: Clinic) -> None:
-    nasty = make_visit_type(code="eval-run", bring={"en": "<script>alert(1)</script>"})
-    attacked = msgspec.structs.replace(clinic, visit_types={"eval-run": nasty})
+    nasty = "<script>alert(1)</script>"
+    bring = make_visit_type(code="eval-run", bring={"en": nasty})
+    named = msgspec.structs.replace(clinic.settings, name=nasty, address=nasty)
+    attacked = msgspec.structs.replace(clinic, settings=named, visit_types={"eval-run": bring})
     html = say(texts, attacked, "booked", "email", "en", at("2026-12-08T09:45")).html
-    assert "&lt;script&gt;" in html
+    assert html.count("&lt;script&gt;") == 5
     assert "<script>" not in html
 
 

@@ -14,12 +14,12 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from scheduler.domain.times import instant_at
 from scheduler.domain.visits import Action, Status
-from scheduler.errors import FieldError, InvalidRequest
+from scheduler.errors import FieldError
 from scheduler.services import visits as services
-from scheduler.services.bookings import Booking, book, book_hold
 from scheduler.services.visits import BookedVisit
 from scheduler.store.connections import Connection
 from scheduler.store.messages import fetch_reminders
+from scheduler.web.api.booking_bodies import read_booking
 from scheduler.web.api.visit_bodies import (
     CancelBody,
     RescheduleBody,
@@ -34,12 +34,9 @@ from scheduler.web.problem_docs import PROBLEMS
 from scheduler.web.reading import (
     Problems,
     read_bound,
-    read_patient,
-    read_room,
     read_start,
     read_therapist,
     read_version,
-    read_visit_type,
 )
 
 _CHANGE = PROBLEMS(403, 404, 409, 412, 413, 415, 422, 428)
@@ -64,7 +61,7 @@ class VisitController(Controller):
     ) -> Response[VisitAnswer]:
         if not caller.public:
             caller.require("visits:write")
-        run = _read_booking(connection, caller, data, now)
+        run = read_booking(connection, caller, data, now)
 
         async def produce() -> Response[VisitAnswer]:
             response = await _respond(connection, caller, await run(), status_code=201)
@@ -241,55 +238,6 @@ async def _respond(
     reminders = await fetch_reminders(connection, caller.clinic.id, [booked.visit.id])
     answer = visit_answer(caller.clinic, booked, reminders[booked.visit.id])
     return Response(answer, status_code=status_code, headers={"ETag": f'"{answer.version}"'})
-
-
-def _read_booking(
-    connection: Connection, caller: Caller, data: VisitBody, now: datetime
-) -> Callable[[], Awaitable[BookedVisit]]:
-    """Return the use case that a booking's body asks for. Raises InvalidRequest, or Unauthorized for a direct one."""
-    clinic, problems = caller.clinic, Problems()
-    details = read_patient(data.patient, "/patient", problems, clinic, now) if data.patient else None
-    consent = data.patient.sms_consent if data.patient else None
-    if (data.patient is None) == (data.patient_id is None):
-        problems.add("/patient", "missing", "Say who the patient is: either `patient` or `patient_id`")
-    elif data.patient_id is not None:
-        caller.require("visits:write")
-    booking = Booking(
-        details=details,
-        patient_id=data.patient_id,
-        sms_consent=consent.granted if consent else None,
-        wording_version=consent.wording_version if consent else "",
-    )
-    if data.hold_id is not None:
-        hold_id, token = data.hold_id, data.hold_token
-        for name in ("visit_type", "starts_at", "therapist", "room", "overbook"):
-            if getattr(data, name) is not None:
-                problems.add(f"/{name}", "not-with-hold", "The hold says this already")
-        if token is None:
-            problems.add("/hold_token", "missing", "Send the token that came with the hold")
-        problems.settle()
-        return lambda: book_hold(
-            connection, clinic, booking, hold_id, token or "", actor=caller.actor, now=now
-        )
-    caller.require("visits:write")
-    therapist = read_therapist(data.therapist, "/therapist", problems, clinic)
-    room = read_room(data.room, "/room", problems, clinic)
-    if data.visit_type is None or data.starts_at is None:
-        for name in ("visit_type", "starts_at"):
-            if getattr(data, name) is None:
-                problems.add(f"/{name}", "missing", "This field is needed where there is no hold")
-        raise InvalidRequest(*problems)
-    visit_type = read_visit_type(data.visit_type, "/visit_type", problems, clinic)
-    starts_at = read_start(data.starts_at, "/starts_at", problems, now=now, staff=True)
-    if data.overbook is not None and therapist is None:
-        problems.add("/therapist", "missing", "Say whose time is overbooked")
-    problems.settle()
-    assert visit_type is not None  # noqa: S101 - settled above
-    overbook_reason = data.overbook.reason if data.overbook else None
-    return lambda: book(
-        connection, clinic, booking, visit_type, starts_at, therapist=therapist, room=room,
-        overbook_reason=overbook_reason, actor=caller.actor, now=now,
-    )  # fmt: skip
 
 
 def _cursor(last: BookedVisit) -> str:

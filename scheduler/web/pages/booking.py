@@ -11,7 +11,6 @@ from litestar.params import FromPath
 from scheduler.channels.calendar import calendar_file
 from scheduler.domain.clinics import Clinic, VisitType
 from scheduler.domain.times import epoch_minute, instant_at
-from scheduler.domain.visits import Visit
 from scheduler.errors import HoldExpired, InvalidRequest, NotFound, PlacementRefused, TooSoon, WrongStatus
 from scheduler.services.availability import next_opening
 from scheduler.services.bookings import Booking, book_hold
@@ -145,14 +144,10 @@ async def book_visit(
     )
     try:
         async with unit_of_work(pool) as connection:
-            await book_hold(
-                connection, visitor.clinic, booking, hold_id, own.token, actor=visitor.actor, now=now
-            )
+            await book_hold(connection, visitor.clinic, booking, hold_id, own.token, actor=visitor.actor, now=now)
     except PlacementRefused as refused:
         visit_type, _ = type_and_therapist(visitor, visit)
-        return await refused_page(
-            visitor, pool, visit_type, visit.starts_at, refused, who=None, now=now, typed=typed
-        )
+        return await refused_page(visitor, pool, visit_type, visit.starts_at, refused, who=None, now=now, typed=typed)
     return see_other(f"{hold_url(own)}/done")
 
 
@@ -232,12 +227,10 @@ async def download_calendar(
     )
     # Not an attachment: telephones then offer to add it instead of filing it away.
     headers = {"Content-Disposition": 'inline; filename="visit.ics"'}
-    return Response(content, media_type="text/calendar; charset=utf-8", headers=headers)
+    return Response(content, media_type="text/calendar", headers=headers)
 
 
-async def _own(
-    request: PageRequest, visitor: Visitor, pool: Pool, hold_id: UUID
-) -> tuple[OwnHold, HeldVisit]:
+async def _own(request: PageRequest, visitor: Visitor, pool: Pool, hold_id: UUID) -> tuple[OwnHold, HeldVisit]:
     """Return a hold of this browser and what it is now. Raises HoldNotFound."""
     connection: Any = pool
     own = own_hold(request, hold_id)

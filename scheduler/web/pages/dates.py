@@ -34,9 +34,7 @@ class _Style(msgspec.Struct, frozen=True):
 
 _STYLES: dict[Language, _Style] = {
     "en": _Style("EEEE, MMMM\u00a0d", "EEE, MMM\u00a0d", "{}", "{}", "at {}", "at noon"),
-    "es": _Style(
-        "EEEE d\u00a0'de'\u00a0MMMM", "EEE d\u00a0'de'\u00a0MMM", "la {}", "las {}", "a {}", "al mediodía"
-    ),
+    "es": _Style("EEEE d\u00a0'de'\u00a0MMMM", "EEE d\u00a0'de'\u00a0MMM", "la {}", "las {}", "a {}", "al mediodía"),
 }
 
 # Babel knows this zone by a name that people in it do not use.

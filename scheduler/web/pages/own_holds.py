@@ -15,7 +15,7 @@ from scheduler.errors import HoldNotFound, WrongStatus
 from scheduler.services.holds import release_hold
 from scheduler.store.connections import Pool
 from scheduler.store.units import unit_of_work
-from scheduler.web.pages.render import PageRequest, Visitor
+from scheduler.web.pages.render import PageRequest, Visitor, make_cookie
 
 _PREFIX = "hold-"
 _COOKIE_SECONDS = 2 * 3600
@@ -39,15 +39,8 @@ class OwnHold(msgspec.Struct, frozen=True, kw_only=True):
 
 def hold_cookie(visitor: Visitor, hold_id: UUID, token: str, expires_at: datetime) -> Cookie:
     """Return the cookie by which this browser proves that the hold is its own."""
-    return Cookie(
-        f"{_PREFIX}{hold_id}",
-        f"{token}.{int(expires_at.timestamp())}",
-        path="/book",
-        max_age=_COOKIE_SECONDS,
-        httponly=True,
-        samesite="lax",
-        secure=visitor.secure,
-    )
+    value = f"{token}.{int(expires_at.timestamp())}"
+    return make_cookie(visitor, f"{_PREFIX}{hold_id}", value, path="/book", seconds=_COOKIE_SECONDS)
 
 
 def own_holds(request: PageRequest) -> list[OwnHold]:

@@ -112,7 +112,9 @@ def page(
 
     ``here`` is the address at which the page can be asked for again, where it answers a form.
     """
-    chosen = [language_cookie(visitor)] if "lang" in dict(visitor.query) else []
+    chosen: list[Cookie] = []
+    if "lang" in dict(visitor.query):
+        chosen.append(make_cookie(visitor, LANGUAGE_COOKIE, visitor.language, path="/", seconds=_YEAR))
     brand, _, place = visitor.clinic.settings.name.partition(", ")
     text = _templates.get_template(template).render(
         clinic=visitor.clinic.settings,
@@ -124,20 +126,13 @@ def page(
         say=visitor.say,
         **context,
     )
-    return Response(
-        text, status_code=status, media_type="text/html; charset=utf-8", cookies=[*cookies, *chosen], headers=headers
-    )
+    return Response(text, status_code=status, media_type="text/html", cookies=[*cookies, *chosen], headers=headers)
 
 
-def language_cookie(visitor: Visitor) -> Cookie:
+def make_cookie(visitor: Visitor, name: str, value: str, *, path: str, seconds: int) -> Cookie:
+    """Return a cookie that no script reads and no other site's form sends."""
     return Cookie(
-        LANGUAGE_COOKIE,
-        visitor.language,
-        path="/",
-        max_age=_YEAR,
-        httponly=True,
-        samesite="lax",
-        secure=visitor.secure,
+        key=name, value=value, path=path, max_age=seconds, httponly=True, samesite="lax", secure=visitor.secure
     )
 
 

@@ -2,9 +2,27 @@
 
 from typing import Any
 
+from litestar import Response, Router, get
+from litestar.di import Provide
+
 from scheduler.settings import Settings
+from scheduler.web.pages.booking import BOOKING
+from scheduler.web.pages.render import provide_visitor, see_other
+
+
+@get("/")
+async def start() -> Response[Any]:
+    """Whoever asks for nothing wants to book."""
+    return see_other("/book")
 
 
 def page_handlers(settings: Settings) -> list[Any]:
-    """Return the handlers of all pages."""
-    return []
+    """Return the handlers of all pages; they are no part of the API, so no part of its document."""
+    return [
+        Router(
+            path="/",
+            route_handlers=[start, *BOOKING],
+            dependencies={"visitor": Provide(provide_visitor, sync_to_thread=False)},
+            include_in_schema=False,
+        )
+    ]

@@ -123,17 +123,13 @@ async def find_times(
             for day in dates
         ],
         day=chosen,
-        parts=[
-            (part, found) for part in PARTS_OF_DAY if (found := [one for one in times if _part(one) == part])
-        ],
+        parts=[(part, found) for part in PARTS_OF_DAY if (found := [one for one in times if _part(one) == part])],
         earlier=_strip_url(visit_type, wish, max(first_day, begin - _WEEK)) if begin > first_day else None,
         more=_strip_url(visit_type, wish, after) if after <= last_day else None,
     )
 
 
-async def _choices(
-    connection: Any, clinic: Clinic, visit_type: VisitType, wish: Wish, now: datetime
-) -> list[Choice]:
+async def _choices(connection: Any, clinic: Clinic, visit_type: VisitType, wish: Wish, now: datetime) -> list[Choice]:
     openings: list[tuple[Therapist | None, datetime | None]] = []
     for therapist in clinic.therapists.values():
         if therapist.may_perform(visit_type):

@@ -136,9 +136,7 @@ def _refusal(visitor: Visitor, lost: datetime, refused: PlacementRefused) -> tup
     return visitor.say("refused"), visitor.say("taken.then")
 
 
-async def _holding(
-    request: PageRequest, visitor: Visitor, pool: Pool, visit_type: VisitType
-) -> tuple[str, str] | None:
+async def _holding(request: PageRequest, visitor: Visitor, pool: Pool, visit_type: VisitType) -> tuple[str, str] | None:
     """Return when and where the browser holds a time of this type already: whoever goes back can go on with it."""
     connection: Any = pool
     for own in own_holds(request):

@@ -202,6 +202,7 @@ def speaker(language: Language) -> Say:
     column = LANGUAGES.index(language)
 
     def say(key: str, **values: object) -> str:
-        return WORDS[key][column].format_map(values)
+        # A time in Spanish ends with a full stop of its own.
+        return WORDS[key][column].format_map(values).replace("..", ".")
 
     return say
