@@ -32,7 +32,9 @@ async def reach_twilio(settings: Settings) -> str:
 
 async def reach_smtp(settings: Settings) -> str:
     """Return what is wrong with the mail relay in one sentence, or nothing. Connects, secures, logs in and leaves."""
-    context = ssl.create_default_context(cafile=str(settings.smtp_ca_file) if settings.smtp_ca_file else None)
+    context = ssl.create_default_context()
+    if settings.smtp_ca_file:
+        context.load_verify_locations(cafile=str(settings.smtp_ca_file))
     client = aiosmtplib.SMTP(
         hostname=settings.smtp_host,
         port=settings.smtp_port,

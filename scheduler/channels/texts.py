@@ -4,7 +4,7 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -30,7 +30,7 @@ REQUIRED: dict[Channel, tuple[str, ...]] = {
 }
 
 # What may stand in braces. ``at_time`` has the preposition with it, which Spanish bends: "a la 1:00", "a las 2:00".
-_EVERYWHERE = frozenset({"clinic", "phone", "when", "day", "time", "at_time"})
+_EVERYWHERE = frozenset({"clinic", "phone", "when", "day", "time", "at_time", "soon"})
 PLACEHOLDERS: dict[Channel, frozenset[str]] = {
     "sms": _EVERYWHERE,
     "email": _EVERYWHERE | {"address", "map", "bring", "zone"},
@@ -46,6 +46,12 @@ CLINICAL_WORDS = frozenset(
     paciente rehabilitacion rodilla saldo sintoma terapeuta terapia tobillo tratamiento
     """.split()
 )
+# How many days ahead a visit is, in words that go before its date. Spanish has an article where there is no such word.
+_SOON: dict[Language, dict[int, str]] = {
+    "en": {0: "today, ", 1: "tomorrow, "},
+    "es": {0: "hoy, ", 1: "mañana, "},
+}
+_OTHERWISE: dict[Language, str] = {"en": "", "es": "el "}
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 
 
@@ -130,15 +136,24 @@ def lint(texts: Texts, clinic_name: str, phone: str) -> list[str]:
 
 
 def render(
-    texts: Texts, clinic: Clinic, *, template: str, channel: Channel, language: Language, variables: Mapping[str, str]
+    texts: Texts,
+    clinic: Clinic,
+    *,
+    template: str,
+    channel: Channel,
+    language: Language,
+    variables: Mapping[str, str],
+    now: datetime,
 ) -> Rendered:
     """Return the message in its final words, with times as the clinic's clocks show them.
+
+    ``now`` decides whether the visit is today or tomorrow, so that a reminder which leaves late says nothing wrong.
 
     ``variables`` is what the outbox keeps: ``starts_at`` and, for a moved visit, ``was_starts_at`` as ISO instants,
     and the code of the ``visit_type``. A line of an email that has nothing to say (nothing to bring) is left out.
     """
     words = texts.languages[language][channel][template]
-    values = _values(clinic, channel, language, variables)
+    values = _values(clinic, channel, language, variables, clinic.local(now).date())
     if channel == "sms":
         return Rendered(text=normalise(words.text.format_map(values)).strip())
     lines = [line for line in words.text.strip().splitlines() if all(values[name] for name in _placeholders(line))]
@@ -227,8 +242,11 @@ def _clinical_words(text: str) -> list[str]:
     return sorted({word for word in words if word in CLINICAL_WORDS or word.removesuffix("s") in CLINICAL_WORDS})
 
 
-def _values(clinic: Clinic, channel: Channel, language: Language, variables: Mapping[str, str]) -> dict[str, str]:
+def _values(
+    clinic: Clinic, channel: Channel, language: Language, variables: Mapping[str, str], today: date
+) -> dict[str, str]:
     settings = clinic.settings
+    starts_at = clinic.local(datetime.fromisoformat(variables["starts_at"]))
     visit_type = clinic.visit_types.get(variables["visit_type"])
     values = {
         "clinic": settings.sms_name if channel == "sms" else settings.name,
@@ -237,7 +255,8 @@ def _values(clinic: Clinic, channel: Channel, language: Language, variables: Map
         "map": settings.map_url,
         "bring": visit_type.bring.get(language, "") if visit_type else "",
         "zone": get_timezone_name(clinic.zone, locale=language),
-        **_phrases(clinic.local(datetime.fromisoformat(variables["starts_at"])), channel, language),
+        "soon": _SOON[language].get((starts_at.date() - today).days, _OTHERWISE[language]),
+        **_phrases(starts_at, channel, language),
     }
     if "was_starts_at" in variables:
         was = _phrases(clinic.local(datetime.fromisoformat(variables["was_starts_at"])), channel, language)
@@ -263,7 +282,10 @@ def _phrases(local: datetime, channel: Channel, language: Language) -> dict[str,
 def _longest(language: Language, clinic_name: str, phone: str) -> dict[str, str]:
     """Values for a text message at its longest."""
     phrases = _longest_phrases(language)
-    return {"clinic": clinic_name, "phone": phone, "old": phrases["when"], "new": phrases["when"], **phrases}
+    soon = max(_SOON[language].values(), key=len)
+    return {
+        "clinic": clinic_name, "phone": phone, "old": phrases["when"], "new": phrases["when"], "soon": soon, **phrases
+    }  # fmt: skip
 
 
 @cache

@@ -82,7 +82,7 @@ def read_phone(value: str, pointer: str, problems: list[FieldError]) -> str:
 def read_email(value: str, pointer: str, problems: list[FieldError]) -> str:
     """Return the address as it should be written to; nothing is looked up."""
     try:
-        return validate_email(value.strip(), check_deliverability=False).normalized
+        return validate_email(value.strip(), check_deliverability=False, allow_smtputf8=False).normalized
     except EmailNotValidError:
         problems.append(FieldError(pointer, "email-invalid", "Enter an email address, like name@example.com"))
         return ""

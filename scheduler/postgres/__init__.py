@@ -42,6 +42,8 @@ SUPERUSER = "postgres"
 START_SECONDS = 60.0
 # A fast shutdown writes memory to disk. Where that takes longer it is cut short, and the next start recovers.
 STOP_SECONDS = 2.0
+# An orphan ends by itself. Where its watcher is gone too, it is asked after the first time, given up after the second.
+ORPHAN_ASKED_SECONDS = 3.0
 ORPHAN_SECONDS = 10.0
 POLL_SECONDS = 0.01
 
@@ -62,9 +64,10 @@ OPTIONS = {
     "log_checkpoints": "off",
 }
 
-# The subshell is the watcher: it waits until the pipe at its descriptor 3 closes, then asks the server, which takes
-# the place of the first shell, for a fast shutdown. It is nobody's child, so the server does not wonder about it.
-LAUNCH = 'exec 3<&0 </dev/null; ( ( read -r _ <&3; kill -INT $$ ) >/dev/null 2>&1 & ); exec 3<&-; exec "$@"'
+# The subshell is the watcher: it waits until the pipe at its descriptor 3 closes, lets other orphans of the same
+# starter finish what they are at, and then asks the server, which takes the place of the first shell, for a fast
+# shutdown. It is nobody's child, so the server does not wonder about it.
+LAUNCH = 'exec 3<&0 </dev/null; ( ( read -r _ <&3; sleep 1; kill -INT $$ ) >/dev/null 2>&1 & ); exec 3<&-; exec "$@"'
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -228,15 +231,16 @@ def _major_version(binaries: Path, account: Account | None) -> str:
 
 def _lock_of_stopped_server(data: Path) -> IO[str]:
     """Take the server's lock; where an orphan of a killed starter still holds it, end the orphan first."""
-    deadline = time.monotonic() + ORPHAN_SECONDS
+    began = time.monotonic()
     asked = False
     while (lock := take_lock(data / "server.lock")) is None:
+        waited = time.monotonic() - began
         status = _status(data / "postgres")
-        if status and not asked:
+        if waited > ORPHAN_ASKED_SECONDS and status and not asked:
             with suppress(ProcessLookupError):
                 os.kill(status.pid, signal.SIGINT)
             asked = True
-        if time.monotonic() > deadline:
+        if waited > ORPHAN_SECONDS:
             raise ConfigurationError(f"SCHEDULER_DATA: the PostgreSQL running on {data} does not stop; end it first.")
         time.sleep(POLL_SECONDS)
     return lock

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from scheduler.channels.base import Envelope, MessageChannel, Outcome
-from scheduler.channels.texts import Rendered, Texts, render
+from scheduler.channels.texts import Texts, render
 from scheduler.domain.clinics import Channel, Clinic
 from scheduler.domain.messages import State, next_text_time, retry_delay
 from scheduler.services.directory import Directory
@@ -187,7 +187,15 @@ async def _ask(post: Post, message: DoubtfulMessage) -> tuple[str, ...] | None:
 
 
 def _envelope(post: Post, clinic: Clinic, message: ClaimedMessage, now: datetime) -> Envelope:
-    rendered = render_message(post.texts, clinic, message)
+    rendered = render(
+        post.texts,
+        clinic,
+        template=message.template,
+        channel=message.channel,
+        language=message.language,
+        variables=message.variables,
+        now=now,
+    )
     return Envelope(
         message_id=message.id,
         address=message.address,
@@ -196,16 +204,4 @@ def _envelope(post: Post, clinic: Clinic, message: ClaimedMessage, now: datetime
         text=rendered.text,
         html=rendered.html,
         useful_for_seconds=max(1, int((message.expires_at - now).total_seconds())),
-    )
-
-
-def render_message(texts: Texts, clinic: Clinic, message: ClaimedMessage) -> Rendered:
-    """Return the words of a message as they stand now."""
-    return render(
-        texts,
-        clinic,
-        template=message.template,
-        channel=message.channel,
-        language=message.language,
-        variables=message.variables,
     )

@@ -48,7 +48,7 @@ async def find_message(connection: Connection, clinic: Clinic, message_id: UUID)
 
 
 def text_of(texts: Texts, clinic: Clinic, message: Message) -> tuple[str, str]:
-    """Return subject and text: as they left, or as they would leave now."""
+    """Return subject and text: as they left, or as they will when they are due."""
     if message.rendered is not None:
         return message.rendered["subject"], message.rendered["text"]
     rendered = render(
@@ -58,5 +58,6 @@ def text_of(texts: Texts, clinic: Clinic, message: Message) -> tuple[str, str]:
         channel=message.channel,
         language=message.language,
         variables=message.variables,
+        now=message.not_before,
     )
     return rendered.subject, rendered.text

@@ -275,6 +275,15 @@ async def expire_holds(
     )
 
 
+async def forget_past(connection: Connection) -> None:
+    """Take what can no longer collide out of the calendar, and drop holds that came to nothing a week ago.
+
+    A visit that nobody marked as over stays as it is; only its occupancy goes.
+    """
+    await connection.execute("delete from occupancy where upper(during) < now() - interval '1 day'")
+    await connection.execute("delete from visits where status = 'expired' and created_at < now() - interval '7 days'")
+
+
 async def list_visits(
     connection: Connection,
     clinic_id: UUID,

@@ -23,7 +23,7 @@ from scheduler.store.connections import Connection, Pool, connect, open_pool
 from scheduler.store.heartbeats import beat, leave
 from scheduler.store.idempotency import purge_answers
 from scheduler.store.messages import WAKE_UP
-from scheduler.store.visits import expire_holds
+from scheduler.store.visits import expire_holds, forget_past
 
 _log = structlog.get_logger(__name__)
 
@@ -54,7 +54,8 @@ async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path 
                 (DOUBT_SECONDS, "settle-doubts", lambda: settle_doubts(post)),
                 (EXPIRE_SECONDS, "expire-holds", lambda: _with(pool, expire_holds)),
                 (HEARTBEAT_SECONDS, "heartbeat", lambda: _with(pool, lambda connection: beat(connection, worker_id))),
-                (PURGE_SECONDS, "purge", lambda: _with(pool, purge_answers)),
+                (PURGE_SECONDS, "forget-answers", lambda: _with(pool, purge_answers)),
+                (PURGE_SECONDS, "forget-past", lambda: _with(pool, forget_past)),
             ],
         )
         await _with(pool, lambda connection: beat(connection, worker_id))

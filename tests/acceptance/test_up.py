@@ -45,18 +45,18 @@ def children(process_id: int) -> dict[str, int]:
 
 @pytest.mark.timeout(180)
 async def test_one_command_opens_the_clinic_keeps_its_data_and_stops_cleanly(data: Path, tmp_path: Path) -> None:
-    environment, port, log = {"SCHEDULER_DATA": str(data)}, free_port(), tmp_path / "up.log"
+    environment, port = {"SCHEDULER_DATA": str(data)}, free_port()
 
-    async def open_clinic() -> Started:
-        up = await start("up", environment, log, port=port)
+    async def open_clinic(log: str) -> Started:
+        up = await start("up", environment, tmp_path / log, port=port)
 
         async def welcomes() -> bool:
-            return f"http://127.0.0.1:{port}/book" in log.read_text()
+            return f"http://127.0.0.1:{port}/book" in up.log.read_text()
 
         await until(welcomes, what="the welcome")
         return up
 
-    first = await open_clinic()
+    first = await open_clinic("first.log")
     exit_code, written = await run("api-key", "create", "kept", "--scope", "visits:read", **environment)
     assert exit_code == 0, written
     exit_code, written = await run("up", PORT=str(free_port()), **environment)
@@ -64,8 +64,7 @@ async def test_one_command_opens_the_clinic_keeps_its_data_and_stops_cleanly(dat
     assert written == f"scheduler: SCHEDULER_DATA: another `scheduler up` is running on {data}; stop it first.\n"
 
     await first.kill()
-    log.write_text("")
-    second = await open_clinic()
+    second = await open_clinic("second.log")
     exit_code, written = await run("api-key", "list", **environment)
     assert exit_code == 0, written
     assert "kept" in written
@@ -83,7 +82,7 @@ async def test_one_command_opens_the_clinic_keeps_its_data_and_stops_cleanly(dat
     second.process.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(second.process.wait(), timeout=10) == 0
     assert time.monotonic() - began < 5
-    assert "Traceback" not in (written := log.read_text()), written
+    assert "Traceback" not in (written := second.log.read_text()), written
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
     assert not (data / "postgres" / "postmaster.pid").exists()

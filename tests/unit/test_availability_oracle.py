@@ -210,7 +210,7 @@ def test_a_visit_is_placed_wherever_the_rules_allow_and_refused_for_a_true_reaso
             assert place(calendar, clinic, visit_type, start, therapist=therapist, room=room) == expected
 
 
-@settings(thorough, max_examples=300)
+@settings(thorough, max_examples=600)
 @given(
     moment=st.sampled_from(MOMENTS),
     now_in_clinic_time=st.booleans(),

@@ -53,9 +53,35 @@ def at(clinic_time: str, was: str | None = None, visit_type: str = "eval-run") -
 
 
 def say(
-    texts: Texts, clinic: Clinic, template: str, channel: Channel, language: Language, variables: dict[str, str]
+    texts: Texts,
+    clinic: Clinic,
+    template: str,
+    channel: Channel,
+    language: Language,
+    variables: dict[str, str],
+    days_ahead: int = 1,
 ) -> Rendered:
-    return render(texts, clinic, template=template, channel=channel, language=language, variables=variables)
+    """Say it as if it left so many days before the visit."""
+    now = datetime.fromisoformat(variables["starts_at"]) - timedelta(days=days_ahead)
+    return render(texts, clinic, template=template, channel=channel, language=language, variables=variables, now=now)
+
+
+@pytest.mark.parametrize(
+    ("language", "days_ahead", "said"),
+    [
+        ("en", 0, "visit today, Tue Dec 8"),
+        ("en", 1, "visit tomorrow, Tue Dec 8"),
+        ("en", 2, "visit Tue Dec 8"),
+        ("es", 0, "su cita es hoy, mar 8 dic"),
+        ("es", 1, "su cita es mañana, mar 8 dic"),
+        ("es", 2, "su cita es el mar 8 dic"),
+    ],
+)
+def test_a_reminder_says_tomorrow_only_when_that_is_so(
+    texts: Texts, clinic: Clinic, language: Language, days_ahead: int, said: str
+) -> None:
+    rendered = say(texts, clinic, "reminder_24h", "sms", language, at("2026-12-08T14:00"), days_ahead)
+    assert said in rendered.text
 
 
 def test_the_texts_that_ship_have_nothing_to_complain_about(texts: Texts) -> None:

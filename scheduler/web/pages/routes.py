@@ -7,6 +7,8 @@ from litestar.di import Provide
 
 from scheduler.settings import Settings
 from scheduler.web.pages.booking import BOOKING
+from scheduler.web.pages.docs import DOCUMENTATION
+from scheduler.web.pages.preview import is_previewing, show_messages
 from scheduler.web.pages.render import provide_visitor, see_other
 
 
@@ -21,7 +23,7 @@ def page_handlers(settings: Settings) -> list[Any]:
     return [
         Router(
             path="/",
-            route_handlers=[start, *BOOKING],
+            route_handlers=[start, *BOOKING, *DOCUMENTATION, *([show_messages] if is_previewing(settings) else [])],
             dependencies={"visitor": Provide(provide_visitor, sync_to_thread=False)},
             include_in_schema=False,
         )

@@ -1,0 +1,96 @@
+"""What each error means and what to do about it, for those who program against the API."""
+
+# By code: what it means, and what to do now.
+ADVICE: dict[str, tuple[str, str]] = {
+    "malformed-request": (
+        "The body is not JSON that can be read: a syntax error, a key given twice, a NUL, or too deep a nesting.",
+        "Mend the body; the detail says where reading stopped. Sending the same again gives the same answer.",
+    ),
+    "unauthorized": (
+        "The operation needs an API key, or the key that was sent is unknown or revoked.",
+        "Send Authorization: Bearer followed by the key. The operator makes keys with scheduler api-key create.",
+    ),
+    "forbidden": (
+        "The key is valid but lacks the scope that the operation needs; the member scope names it.",
+        "Ask the operator for a key with that scope.",
+    ),
+    "hold-not-found": (
+        "There is no hold with this id, or the token is not the one that came with it. The two look alike on purpose.",
+        "Hold a time again. The token is told once, in the answer that made the hold.",
+    ),
+    "not-found": ("Nothing has this address or id at this clinic.", "Check the path and the id."),
+    "method-not-allowed": (
+        "The address exists, but not for this method.",
+        "The header Allow lists the methods there are.",
+    ),
+    "hold-expired": (
+        "The hold ran out and somebody else has the time now.",
+        "Offer the patient one of the alternatives and hold that. A hold that ran out is still booked while its time "
+        "is free, and a hold can be extended ten times.",
+    ),
+    "idempotency-in-flight": (
+        "The first request with this Idempotency-Key has not been answered yet.",
+        "Wait a second and send the same request again: it gets the first one's answer.",
+    ),
+    "not-bookable-online": (
+        "The clinic books this visit type at its front desk only.",
+        "Show the clinic's telephone number, or send a key of the front desk.",
+    ),
+    "not-qualified": (
+        "This therapist does not perform the visit type, or lacks the credential that it needs.",
+        "Choose from GET /api/v1/therapists?visit_type=, or name nobody: then anybody qualified is taken.",
+    ),
+    "outside-hours": (
+        "Nobody who performs the visit type works at that time, or the time is between the starts of the clinic's grid.",
+        "Take a start from GET /api/v1/slots, or one of the alternatives.",
+    ),
+    "slot-taken": (
+        "Somebody was faster. The member conflict says what is taken: therapist, room, equipment or patient.",
+        "Offer one of the alternatives: up to five open slots, nearest first in time. Nothing was booked.",
+    ),
+    "too-far-ahead": (
+        "The time lies beyond the visit type's booking horizon, which binds patients.",
+        "Take a start from GET /api/v1/slots, or one of the alternatives.",
+    ),
+    "too-late-to-change": (
+        "The visit starts too soon to be changed online; the member cutoff_at says until when it could be.",
+        "Show the telephone number in the member phone. The front desk can still change it.",
+    ),
+    "too-soon": (
+        "The time is closer than the visit type's minimum notice, which binds patients.",
+        "Take one of the alternatives, or show the clinic's telephone number.",
+    ),
+    "wrong-status": (
+        "The visit is in a status from which this cannot be done; the member status names it.",
+        "Read the visit again. The member allowed lists what can be done now.",
+    ),
+    "version-mismatch": (
+        "Somebody changed the visit after you read it. Nothing was changed by your request.",
+        "Read the visit again, decide again, and send the new ETag in If-Match.",
+    ),
+    "body-too-large": ("The body is larger than any request here needs to be.", "Send less: 64 kB is the limit."),
+    "unsupported-media-type": (
+        "The body is not in the form that its Content-Type says, or in one that is not read here.",
+        "Send JSON with Content-Type: application/json.",
+    ),
+    "idempotency-key-reused": (
+        "This Idempotency-Key came with another request within the last day.",
+        "Make a new key for every new intent; use an old one only to repeat the very same request.",
+    ),
+    "invalid-request": (
+        "Some fields or parameters cannot be used. The member errors lists each with a pointer, a code and a detail.",
+        "Mend the fields that the pointers name: a JSON pointer into the body, or ?name for a parameter.",
+    ),
+    "version-required": (
+        "A change must say which version of the visit it is meant for, so that nobody's change is lost.",
+        "Read the visit and send its ETag in If-Match.",
+    ),
+    "internal-error": (
+        "Something failed that we did not foresee. Nothing was changed.",
+        "Try again later. Tell the operator the header X-Request-Id: the log has the same id.",
+    ),
+    "too-busy": (
+        "The database is away, full or busy for a moment. Nothing was changed.",
+        "Wait as long as the header Retry-After says and send the request again, with the same Idempotency-Key.",
+    ),
+}

@@ -1,0 +1,69 @@
+"""The documentation of the API: one page made from the application's own OpenAPI document, and one for each error."""
+
+from datetime import datetime, timedelta
+from typing import cast
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from scheduler.errors import NotFound
+from scheduler.settings import Settings
+from scheduler.web.callers import FromNow
+from scheduler.web.pages.advice import ADVICE
+from scheduler.web.pages.openapi import Reference, read_document
+from scheduler.web.pages.render import PageRequest, Visitor, page
+from scheduler.web.problem_docs import every_error
+
+FromVisitor = NamedDependency[Visitor]
+
+_ONE_DAY = timedelta(days=1)
+_WEEK = timedelta(days=7)
+
+
+@get("/docs")
+async def show_documentation(request: PageRequest, visitor: FromVisitor, now: FromNow) -> Response[str]:
+    """Show every operation, with commands to paste that work against this very server."""
+    settings = cast("Settings", request.app.state.settings)
+    return page(
+        in_english(visitor),
+        "docs.html",
+        reference=_reference(request),
+        errors=every_error(),
+        base_url=settings.public_base_url,
+        variables=_variables(visitor, now),
+    )
+
+
+@get("/problems/{code:str}")
+async def show_problem(visitor: FromVisitor, code: FromPath[str]) -> Response[str]:
+    """Show what one error means and what to do about it: the address that problems give as their type."""
+    error = next((error for error in every_error() if error.code == code), None)
+    if error is None:
+        raise NotFound
+    meaning, advice = ADVICE[code]
+    return page(in_english(visitor), "problem.html", error=error, meaning=meaning, advice=advice)
+
+
+def in_english(visitor: Visitor) -> Visitor:
+    """Return the visitor as one who reads English: what is for programmers and operators is in that alone."""
+    return msgspec.structs.replace(visitor, language="en", query=())
+
+
+def _reference(request: PageRequest) -> Reference:
+    # The document does not change while the process lives, and takes a while to make.
+    state = request.app.state
+    if "reference" not in state:
+        state.reference = read_document(request.app.openapi_schema.to_schema())
+    return state.reference
+
+
+def _variables(visitor: Visitor, now: datetime) -> dict[str, str]:
+    """Return values for the commands' variables that give something to see today."""
+    tomorrow = visitor.clinic.local(now).date() + _ONE_DAY
+    visit_type = next(one.code for one in visitor.clinic.visit_types.values() if one.online)
+    return {"VISIT_TYPE": visit_type, "FROM": tomorrow.isoformat(), "TO": (tomorrow + _WEEK).isoformat()}
+
+
+DOCUMENTATION = [show_documentation, show_problem]
