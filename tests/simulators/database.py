@@ -71,3 +71,4 @@ class CommitCutter:
 async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
     while data := await source.read(65536):
         target.write(data)
+    target.close()
