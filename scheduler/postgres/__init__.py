@@ -164,6 +164,7 @@ def _start(data: Path, options: Mapping[str, str], owner: IO[str]) -> EmbeddedSe
         _refuse_other_version(cluster, major)
         socket_folder = private_socket_folder(data, account)
         command = [binaries / "postgres", "-D", cluster, "-k", socket_folder, *settings]
+        (data / "postgres.log").touch(mode=0o600)
         with (data / "postgres.log").open("ab") as log:
             written = log.tell()
             process = subprocess.Popen(

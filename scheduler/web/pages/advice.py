@@ -25,8 +25,10 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "hold-expired": (
         "The hold ran out and somebody else has the time now.",
-        "Offer the patient one of the alternatives and hold that. A hold that ran out is still booked while its time "
-        "is free, and a hold can be extended ten times.",
+        (
+            "Offer the patient one of the alternatives and hold that. A hold that ran out is still booked while its "
+            "time is free, and a hold can be extended ten times."
+        ),
     ),
     "idempotency-in-flight": (
         "The first request with this Idempotency-Key has not been answered yet.",
@@ -41,7 +43,7 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Choose from GET /api/v1/therapists?visit_type=, or name nobody: then anybody qualified is taken.",
     ),
     "outside-hours": (
-        "Nobody who performs the visit type works at that time, or the time is between the starts of the clinic's grid.",
+        "Nobody who performs the visit type works then, or the time is between two starts of the clinic's grid.",
         "Take a start from GET /api/v1/slots, or one of the alternatives.",
     ),
     "slot-taken": (

@@ -1,6 +1,6 @@
 """Booking in three steps and a farewell: what, when and with whom, who. Plain forms, no script."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -100,7 +100,9 @@ async def hold_time(request: PageRequest, visitor: FromVisitor, pool: FromPool, 
                 connection, clinic, visit_type, starts_at, therapist=who, actor=visitor.actor, now=now
             )
     except PlacementRefused as refused:
-        return await refused_page(visitor, pool, visit_type, starts_at, refused, who=who, now=now, typed=typed)
+        return await refused_page(
+            visitor, pool, visit_type, starts_at, refused, who=who, lost_with=who, now=now, typed=typed
+        )
     cookie = hold_cookie(visitor, hold.visit.id, hold.token, hold.expires_at)
     if not typed.anything:
         return see_other(hold_url(hold.visit), [cookie])
@@ -146,8 +148,10 @@ async def book_visit(
         async with unit_of_work(pool) as connection:
             await book_hold(connection, visitor.clinic, booking, hold_id, own.token, actor=visitor.actor, now=now)
     except PlacementRefused as refused:
-        visit_type, _ = type_and_therapist(visitor, visit)
-        return await refused_page(visitor, pool, visit_type, visit.starts_at, refused, who=None, now=now, typed=typed)
+        visit_type, therapist = type_and_therapist(visitor, visit)
+        return await refused_page(
+            visitor, pool, visit_type, visit.starts_at, refused, lost_with=therapist, now=now, typed=typed
+        )
     return see_other(f"{hold_url(own)}/done")
 
 
@@ -187,11 +191,10 @@ async def show_booked(
     patient = await patient_of(connection, clinic, visit)
     messages, _ = await list_messages(connection, clinic, visit_id=visit.id, limit=_MOST_MESSAGES)
     standing = [message for message in messages if message.state not in ("cancelled", "suppressed")]
-    reminders = sorted(
-        (message.not_before, message.channel)
-        for message in standing
-        if message.kind == "reminder" and message.not_before > now
-    )
+    reminders: dict[date, set[str]] = {}
+    for message in sorted(standing, key=lambda message: message.not_before):
+        if message.kind == "reminder" and message.not_before > now:
+            reminders.setdefault(clinic.local(message.not_before).date(), set()).add(message.channel)
     return page(
         visitor,
         "done.html",
@@ -201,7 +204,7 @@ async def show_booked(
         starts_at=clinic.local(visit.starts_at),
         told={message.channel for message in standing if message.kind != "reminder"},
         ending=patient.phone[-2:],
-        reminders=[(channel, clinic.local(due)) for due, channel in reminders],
+        reminders=reminders,
         url=hold_url(own),
     )
 
@@ -249,7 +252,7 @@ def _online_type(clinic: Clinic, code: str) -> VisitType:
 
 
 def _read_slot(text: str, now: datetime) -> datetime:
-    """Return the start that a slot's button stands for, or now for one on a page of yesterday. Raises InvalidRequest."""
+    """Return the start that a slot's button stands for, or now if it is past by now. Raises InvalidRequest."""
     problems = Problems()
     starts_at = read_start(text, "/start", problems, now=now, staff=False)
     if any(problem.code != "time-in-the-past" for problem in problems):

@@ -176,7 +176,9 @@ def _notes(schema: Document) -> Iterable[str]:
 
 def _curl(method: str, path: str, operation: Document, schemas: Document) -> str:
     """Return a command to paste into a shell in which the variables above are set."""
-    url, query, headers = path, [], []
+    url = path
+    query: list[str] = []
+    headers: list[str] = []
     for parameter in operation.get("parameters", []):
         name, value = parameter["name"], _VARIABLES.get(parameter["name"], "")
         if parameter["in"] == "path":

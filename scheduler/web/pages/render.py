@@ -35,6 +35,11 @@ def _versioned(name: str) -> str:
     return f"/static/{name}?v={digest[:12]}"
 
 
+def _dial(phone: str) -> str:
+    """Return the digits that a telephone dials."""
+    return re.sub(r"[^\d+]", "", phone)
+
+
 _templates = Environment(
     loader=FileSystemLoader(_HERE / "templates"),
     autoescape=True,
@@ -42,8 +47,10 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals |= {"stylesheet": _versioned("site.css"), "icon_file": _versioned("icon.svg"), "dates": dates}
-_templates.filters["dial"] = lambda phone: re.sub(r"[^\d+]", "", phone)
+_templates.filters["dial"] = _dial
+
+# What every template may use.
+_SHARED: dict[str, Any] = {"stylesheet": _versioned("site.css"), "icon_file": _versioned("icon.svg"), "dates": dates}
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +87,7 @@ def provide_visitor(request: PageRequest) -> Visitor:
     """Tell the visitor by the host and by the language they chose: now, before, or in their browser."""
     directory = cast("Directory", request.app.state.directory)
     clinic = directory.for_host(request.headers.get("host", ""))
-    query = tuple(parse_qsl(cast("bytes", request.scope["query_string"]).decode("latin-1")))
+    query = tuple(parse_qsl(request.scope["query_string"].decode("latin-1")))
     return Visitor(
         clinic=clinic,
         language=_language(request, clinic, dict(query).get("lang")),
@@ -93,9 +100,9 @@ def provide_visitor(request: PageRequest) -> Visitor:
 
 def _language(request: PageRequest, clinic: Clinic, chosen: str | None) -> Language:
     accepted = request.headers.get("accept-language", "").lower().split(",")
-    wishes = [chosen, request.cookies.get(LANGUAGE_COOKIE), *(wish.strip()[:2] for wish in accepted)]
-    spoken = clinic.settings.languages
-    return next((known for wish in wishes for known in spoken if known == wish), spoken[0])
+    wishes: list[str | None] = [chosen, request.cookies.get(LANGUAGE_COOKIE), *(wish.strip()[:2] for wish in accepted)]
+    spoken: dict[str, Language] = {language: language for language in clinic.settings.languages}
+    return next((spoken[wish] for wish in wishes if wish and wish in spoken), clinic.settings.languages[0])
 
 
 def page(

@@ -106,7 +106,8 @@ async def find_times(
     ][:DAYS_SHOWN]
     chosen = wish.day if wish.day in dates else next((day for day in dates if day in by_day), next(iter(dates), None))
     times = by_day.get(chosen, []) if chosen else []
-    if taken and taken.date() == chosen:
+    # With somebody else the same start may be open still; then it is no longer lost.
+    if taken and taken.date() == chosen and taken not in [one.starts_at for one in times]:
         times = sorted([*times, Time(starts_at=taken, therapists=[])], key=lambda time: epoch_minute(time.starts_at))
     moved = wish.first and begin
     after = dates[-1] + _ONE_DAY if dates else last_day + _ONE_DAY

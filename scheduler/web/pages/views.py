@@ -71,11 +71,15 @@ async def refused_page(
     starts_at: datetime,
     refused: PlacementRefused,
     *,
-    who: Therapist | None,
+    who: Therapist | None = None,
+    lost_with: Therapist | None,
     now: datetime,
     typed: Typed,
 ) -> Response[str]:
-    """Return the second step with what is open near a start that could not be had, and a word on why."""
+    """Return the second step with what is open near a start that could not be had, and a word on why.
+
+    ``who`` is the choice that stays, ``lost_with`` the therapist with whom the start was lost; None is anybody.
+    """
     connection: Any = pool
     lost = visitor.clinic.local(starts_at)
     nearest: Sequence[Slot] = refused.members.get("alternatives", ())
@@ -90,7 +94,7 @@ async def refused_page(
         visit_type=visit_type,
         times=await find_times(connection, visitor.clinic, visit_type, wish, now=now, taken=taken),
         typed=typed,
-        refusal=_refusal(visitor, lost, refused),
+        refusal=_refusal(visitor, lost, lost_with, refused),
         holding=None,
     )
 
@@ -126,14 +130,18 @@ def details_page(
     )
 
 
-def _refusal(visitor: Visitor, lost: datetime, refused: PlacementRefused) -> tuple[str, str]:
+def _refusal(
+    visitor: Visitor, lost: datetime, lost_with: Therapist | None, refused: PlacementRefused
+) -> tuple[str, str]:
     """Return what to say about a refusal: first the fact, then what follows from it."""
     if isinstance(refused, TooSoon):
         return visitor.say("toosoon"), ""
-    if isinstance(refused, SlotTaken | HoldExpired):
-        time = dates.said_clock(lost, visitor.language)
-        return visitor.say("taken", time=time), visitor.say("taken.then")
-    return visitor.say("refused"), visitor.say("taken.then")
+    if not isinstance(refused, SlotTaken | HoldExpired):
+        return visitor.say("refused"), visitor.say("taken.then")
+    key = "taken.with" if lost_with else "taken"
+    name = lost_with.display_name if lost_with else ""
+    time = dates.said_clock(lost, visitor.language)
+    return visitor.say(key, time=time, name=name), visitor.say("taken.then")
 
 
 async def _holding(request: PageRequest, visitor: Visitor, pool: Pool, visit_type: VisitType) -> tuple[str, str] | None:

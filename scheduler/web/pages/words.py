@@ -69,6 +69,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "No hay horarios en línea en los próximos {days} días. Por favor llámenos.",
     ),
     "taken": ("Someone just took {time}.", "Alguien acaba de tomar {time}."),
+    "taken.with": ("Someone just took {time} with {name}.", "Alguien acaba de tomar {time} con {name}."),
     "taken.then": (
         "Nothing was booked. The closest open times are below.",
         "No se reservó nada. Abajo están los horarios más cercanos.",
@@ -104,10 +105,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "optional": ("(optional)", "(opcional)"),
     "sms.label": ("Text me about my visits", "Envíenme mensajes sobre mis citas"),
     "sms.text": (
-        "{clinic} will text confirmations and reminders, about 3 messages per visit. Msg & data rates may apply. "
-        "Reply STOP to opt out, HELP for help. You can book without this.",
-        "{clinic} le enviará confirmaciones y recordatorios, unos 3 mensajes por cita. Pueden aplicarse tarifas de "
-        "mensajes y datos. Responda STOP para cancelar, HELP para ayuda. Puede reservar sin esto.",
+        (
+            "{clinic} will text confirmations and reminders, about 3 messages per visit. Msg & data rates may apply. "
+            "Reply STOP to opt out, HELP for help. You can book without this."
+        ),
+        (
+            "{clinic} le enviará confirmaciones y recordatorios, unos 3 mensajes por cita. Pueden aplicarse tarifas de "
+            "mensajes y datos. Responda STOP para cancelar, HELP para ayuda. Puede reservar sin esto."
+        ),
     ),
     "book": ("Book this visit", "Reservar esta cita"),
     "no.medical": ("Please don’t enter medical details here.", "Por favor no escriba información médica aquí."),
@@ -165,6 +170,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "then.h": ("What happens next", "Qué sigue"),
     "then.sms": ("We’ll text you a reminder on {day}.", "Le enviaremos un mensaje de recordatorio el {day}."),
     "then.email": ("We’ll email you a reminder on {day}.", "Le enviaremos un correo de recordatorio el {day}."),
+    "then.both": (
+        "We’ll text and email you a reminder on {day}.",
+        "Le enviaremos un mensaje y un correo de recordatorio el {day}.",
+    ),
     "then.change": (
         "To change or cancel your visit, call us at {phone}.",
         "Para cambiar o cancelar su cita, llámenos al {phone}.",
@@ -174,10 +183,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "not-found": ("The link may be old or mistyped.", "El enlace puede ser antiguo o tener un error."),
     "hold-not-found.h1": ("We can’t show this booking here", "No podemos mostrar esta reserva aquí"),
     "hold-not-found": (
-        "It can only be seen on the device that made it, for two hours. If you saw “You’re booked”, your visit is "
-        "booked. If not, please choose a time again.",
-        "Solo se puede ver en el dispositivo donde se hizo, durante dos horas. Si vio “Su cita está reservada”, su "
-        "cita está reservada. Si no, por favor elija un horario de nuevo.",
+        (
+            "It can only be seen on the device that made it, for two hours. If you saw “You’re booked”, your visit is "
+            "booked. If not, please choose a time again."
+        ),
+        (
+            "Solo se puede ver en el dispositivo donde se hizo, durante dos horas. Si vio “Su cita está reservada”, su "
+            "cita está reservada. Si no, por favor elija un horario de nuevo."
+        ),
     ),
     "too-busy.h1": ("We are busy for a moment", "Estamos ocupados por un momento"),
     "too-busy": (
