@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+from typing import cast
 
 import uvloop
 from granian.constants import HTTPModes, Interfaces
@@ -40,8 +41,13 @@ GRANIAN_LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": {
 def run_web(settings: Settings) -> None:
     """Serve the application until told to stop. Raises ConfigurationError where it cannot listen."""
     refuse_taken_port(settings)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings))
+    except BaseExceptionGroup as group:
+        # Litestar opens the application inside a group of tasks, which wraps what went wrong.
+        refusal = group.subgroup(ConfigurationError)
+        raise (_first(refusal) if refusal else group) from None
 
 
 def run_worker(settings: Settings) -> None:
@@ -98,6 +104,12 @@ async def _serve(settings: Settings) -> None:
     # Whoever is still being answered is cut off now, and that is no news.
     logging.getLogger(GRANIAN_LOGGER).disabled = True
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+
+
+def _first(problem: BaseException) -> BaseException:
+    while isinstance(problem, BaseExceptionGroup):
+        problem = cast("BaseExceptionGroup[BaseException]", problem).exceptions[0]
+    return problem
 
 
 async def _work(settings: Settings) -> None:

@@ -122,6 +122,7 @@ class _Child:
         try:
             self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
+            logger.warning("A process did not stop in time and was cut off", role=self._role)
             self._process.kill()
             self._process.wait()
 

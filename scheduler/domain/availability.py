@@ -10,6 +10,7 @@ nobody else's span with buffers; a room and a device of every kind needed are fr
 the clock grid of the clinic's zone. Notice and horizon bind patients only.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -199,8 +200,8 @@ def check_booking_rules(visit_type: VisitType, clinic: Clinic, start: int, now: 
 
 def earliest_start(visit_type: VisitType, now: datetime) -> int:
     """Return the first epoch minute that minimum notice allows: a start exactly at now + notice counts."""
-    notice = now + timedelta(minutes=visit_type.minimum_notice_minutes)
-    return -int(-notice.timestamp() // 60)
+    # Counted in elapsed time: adding to a local datetime would count by the clock on the wall.
+    return math.ceil(now.timestamp() / 60 + visit_type.minimum_notice_minutes)
 
 
 def latest_start(visit_type: VisitType, clinic: Clinic, now: datetime) -> int:
@@ -210,8 +211,9 @@ def latest_start(visit_type: VisitType, clinic: Clinic, now: datetime) -> int:
 
 
 def day_start(day: date, zone: ZoneInfo) -> int:
-    """Return the epoch minute at which a local date begins."""
-    return day_pieces(day, zone)[0][0]
+    """Return the epoch minute at which a local date begins, or at which the next does where there is no such date."""
+    pieces = day_pieces(day, zone)
+    return pieces[0][0] if pieces else day_start(day + timedelta(days=1), zone)
 
 
 def day_end(day: date, zone: ZoneInfo) -> int:

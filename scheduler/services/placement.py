@@ -24,12 +24,12 @@ from scheduler.domain.availability import (
     place,
 )
 from scheduler.domain.clinics import Clinic, Place, Therapist, VisitType
-from scheduler.domain.times import epoch_minute, instant_at
+from scheduler.domain.times import Span, epoch_minute, instant_at
 from scheduler.errors import PlacementRefused, SlotTaken
 from scheduler.services.availability import alternatives
 from scheduler.store.availability import load_calendar
 from scheduler.store.connections import Connection
-from scheduler.store.locks import lock_days, release_days
+from scheduler.store.locks import lock_days, release_days, try_lock_days
 from scheduler.store.visits import Occupied, ResourceTaken, expire_holds
 
 Written = TypeVar("Written")
@@ -103,35 +103,45 @@ async def _attempt(
     span_start, span_end = calendar_bounds(visit_type, start, start + visit_type.duration_minutes)
     first_day = instant_at(span_start, clinic.zone).date()
     last_day = instant_at(span_end, clinic.zone).date()
-    await lock_days(connection, clinic.id, {first_day, clinic.local(wish.starts_at).date(), last_day})
+    day = clinic.local(wish.starts_at).date()
+    days = {first_day, day, last_day}
+    # The whole local day is read, because the least loaded therapist is found by it.
+    bounds = (min(span_start, day_start(day, clinic.zone)), max(span_end, day_end(day, clinic.zone)))
+    if not await try_lock_days(connection, clinic.id, days):
+        # Somebody is booking here at this moment. Whoever can see already that the place is gone does not queue.
+        await _find_place(connection, clinic, wish, bounds)
+        await lock_days(connection, clinic.id, days)
     await expire_holds(
         connection,
         clinic_id=clinic.id,
         starts=instant_at(span_start, clinic.zone).astimezone(UTC),
         ends=instant_at(span_end, clinic.zone).astimezone(UTC),
     )
-    # The whole local day is read, because the least loaded therapist is found by it.
-    day = clinic.local(wish.starts_at).date()
+    placement = await _find_place(connection, clinic, wish, bounds)
+    try:
+        return await write(placement)
+    except (ResourceTaken, asyncpg.ExclusionViolationError) as taken:
+        raise SlotTaken from taken
+
+
+async def _find_place(connection: Connection, clinic: Clinic, wish: Wish, bounds: Span) -> Placement:
+    """Check every rule on the calendar as it is, and return where the visit fits. Raises PlacementRefused."""
+    visit_type, start = wish.visit_type, epoch_minute(wish.starts_at)
     calendar = await load_calendar(
         connection,
         clinic,
         visit_type,
-        (min(span_start, day_start(day, clinic.zone)), max(span_end, day_end(day, clinic.zone))),
+        bounds,
         therapist_id=wish.therapist.id if wish.therapist else None,
         patient_id=wish.patient_id,
         without_visit=wish.without_visit,
     )
     room = wish.room.id if wish.room else None
     if wish.overbook and wish.therapist is not None:
-        placement = overbook(calendar, visit_type, start, therapist=wish.therapist, room=room)
-    else:
-        if wish.bound_at is not None:
-            check_booking_rules(visit_type, clinic, start, wish.bound_at)
-        placement = place(calendar, clinic, visit_type, start, therapist=wish.therapist, room=room)
-    try:
-        return await write(placement)
-    except (ResourceTaken, asyncpg.ExclusionViolationError) as taken:
-        raise SlotTaken from taken
+        return overbook(calendar, visit_type, start, therapist=wish.therapist, room=room)
+    if wish.bound_at is not None:
+        check_booking_rules(visit_type, clinic, start, wish.bound_at)
+    return place(calendar, clinic, visit_type, start, therapist=wish.therapist, room=room)
 
 
 def occupied_by(wish: Wish, placement: Placement) -> list[Occupied]:

@@ -32,16 +32,35 @@ async def lock_clinic(connection: Connection, clinic_id: UUID, *, exclusive: boo
     await connection.execute(f"select {function}($1)", _lock_number("clinic", clinic_id))
 
 
+async def try_lock_days(connection: Connection, clinic_id: UUID, days: Iterable[date]) -> bool:
+    """Take the locks of ``lock_days`` if that needs no waiting; return False, holding none, where it does."""
+    await connection.execute("savepoint placement")
+    clinic, *numbers = _clinic_and_days(clinic_id, days)
+    taken = await connection.fetchval(
+        """select pg_try_advisory_xact_lock_shared($1)
+            and (select bool_and(pg_try_advisory_xact_lock(number)) from unnest($2::bigint[]) as number)""",
+        clinic,
+        numbers,
+    )
+    if not taken:
+        await release_days(connection)
+    return taken
+
+
 async def lock_days(connection: Connection, clinic_id: UUID, days: Iterable[date]) -> None:
     """Hold the clinic's hours still and take its days, behind a savepoint called ``placement``.
 
     Rolling back to the savepoint gives the locks back, so that a refused booking can look for alternatives
-    without making the others wait. One round trip.
+    without making the others wait.
     """
-    locks = [f"pg_advisory_xact_lock_shared({_lock_number('clinic', clinic_id)})"]
-    locks += [f"pg_advisory_xact_lock({_lock_number('day', clinic_id, day)})" for day in sorted(set(days))]
-    statements = "; ".join(f"select {lock}" for lock in locks)
-    await connection.execute(f"savepoint placement; {statements}")
+    clinic, *numbers = _clinic_and_days(clinic_id, days)
+    waits = [f"select pg_advisory_xact_lock_shared({clinic})"]
+    waits += [f"select pg_advisory_xact_lock({number})" for number in numbers]
+    await connection.execute(f"savepoint placement; {'; '.join(waits)}")
+
+
+def _clinic_and_days(clinic_id: UUID, days: Iterable[date]) -> list[int]:
+    return [_lock_number("clinic", clinic_id), *(_lock_number("day", clinic_id, day) for day in sorted(set(days)))]
 
 
 async def release_days(connection: Connection) -> None:

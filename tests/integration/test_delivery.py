@@ -38,6 +38,7 @@ NOW = datetime.fromisoformat("2026-11-23T10:00:00-05:00")
 TEN = "2026-12-08T10:00:00-05:00"
 VISIT_AT = datetime.fromisoformat(TEN)
 SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +89,7 @@ async def post(sending: Settings, pool: Pool, clinic: Clinic) -> AsyncIterator[P
         )
 
 
-async def send_all(post: Post, now: datetime = NOW + SECOND) -> None:
+async def send_all(post: Post, now: datetime = NOW + MINUTE) -> None:
     while await send_due(post, now=now.astimezone(UTC)):
         pass
 
@@ -162,7 +163,7 @@ async def test_no_reminder_goes_after_a_cancellation(
     visit = (await book(desk, "follow-up", TEN)).json()
     await send_all(post)
     await act(desk, visit, "cancel", reason="asked by phone")
-    await send_all(post, NOW + timedelta(minutes=1))
+    await send_all(post, NOW + timedelta(minutes=3))
     await send_all(post, VISIT_AT - timedelta(hours=1))
     assert [("canceled" in text.body) for text in twilio.accepted] == [False, True]
     assert len(smtp.received) == 2
@@ -175,7 +176,7 @@ async def test_after_a_move_only_the_new_time_is_reminded_of(
     await send_all(post)
     moved = await act(desk, visit, "reschedule", starts_at="2026-12-10T11:00:00-05:00")
     assert moved.status_code == 200
-    await send_all(post, NOW + timedelta(minutes=1))
+    await send_all(post, NOW + timedelta(minutes=3))
     await send_all(post, VISIT_AT - timedelta(hours=20))
     await send_all(post, datetime.fromisoformat("2026-12-09T11:00:00-05:00"))
     bodies = [text.body for text in twilio.accepted]
@@ -204,7 +205,7 @@ async def test_many_workers_at_once_send_each_message_once(
             therapist=await known(desk, therapist),
         )  # fmt: skip
         assert answer.status_code == 201, answer.text
-    await asyncio.gather(*(send_due(post, now=(NOW + SECOND).astimezone(UTC)) for _ in range(5)))
+    await asyncio.gather(*(send_due(post, now=(NOW + MINUTE).astimezone(UTC)) for _ in range(5)))
     await send_all(post)
     assert len(twilio.accepted) == 12
     assert len({text.to for text in twilio.accepted}) == 12
@@ -220,7 +221,7 @@ async def test_a_text_waits_for_the_morning(desk: httpx.AsyncClient, post: Post,
     night = datetime.fromisoformat("2026-11-23T22:15:00-05:00")
     with time_machine.travel(night, tick=True):
         await book(desk, "follow-up", TEN)
-    await send_all(post, night + SECOND)
+    await send_all(post, night + MINUTE)
     assert twilio.accepted == []
     await send_all(post, datetime.fromisoformat("2026-11-24T08:59:59-05:00"))
     assert twilio.accepted == []
@@ -328,11 +329,11 @@ async def test_a_reminder_never_overtakes_the_message_before_it(
     twilio.faults.append(BROKEN_AFTERWARDS)
     await send_all(post)
     await act(desk, visit, "cancel", reason="asked by phone")
-    await send_all(post, NOW + timedelta(minutes=1))
+    await send_all(post, NOW + timedelta(minutes=3))
     assert len(twilio.accepted) == 1
     await let_time_pass_for_doubts(pool, 2)
     await settle_doubts(post)
-    await send_all(post, NOW + timedelta(minutes=2))
+    await send_all(post, NOW + timedelta(minutes=5))
     assert ["canceled" in text.body for text in twilio.accepted] == [False, True]
 
 

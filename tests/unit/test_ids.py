@@ -14,7 +14,7 @@ def test_ids_made_one_after_the_other_sort_that_way_even_within_a_millisecond() 
 def test_an_id_is_a_version_7_uuid_that_tells_its_millisecond() -> None:
     before = time.time_ns() // 1_000_000
     made = new_id()
-    after = time.time_ns() // 1_000_000
     assert made.version == 7
     assert made.variant == "specified in RFC 4122"
-    assert before <= made.int >> 80 <= after + 1
+    # Never earlier; it may be later in a process whose clock was set back, because ids never go back.
+    assert before <= made.int >> 80

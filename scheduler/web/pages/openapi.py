@@ -77,10 +77,12 @@ def read_document(document: Document) -> Reference:
     """Return what an OpenAPI 3.1 document says about operations and objects."""
     schemas: Document = document["components"]["schemas"]
     groups: dict[str, list[Operation]] = {}
-    for path in sorted(document["paths"], key=lambda path: (path.count("/"), path)):
-        for method, operation in document["paths"][path].items():
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
             tag = operation.get("tags", ["Other"])[0]
             groups.setdefault(tag, []).append(_operation(method.upper(), path, operation, schemas))
+    for operations in groups.values():
+        operations.sort(key=lambda operation: (operation.path.count("/"), operation.path, operation.method))
     bodies = {_body_name(one) for path in document["paths"].values() for one in path.values()}
     shapes = [
         Shape(name=name, fields=_fields(schema)) for name, schema in sorted(schemas.items()) if name not in bodies

@@ -102,7 +102,10 @@ def _language(request: PageRequest, clinic: Clinic, chosen: str | None) -> Langu
     accepted = request.headers.get("accept-language", "").lower().split(",")
     wishes: list[str | None] = [chosen, request.cookies.get(LANGUAGE_COOKIE), *(wish.strip()[:2] for wish in accepted)]
     spoken: dict[str, Language] = {language: language for language in clinic.settings.languages}
-    return next((spoken[wish] for wish in wishes if wish and wish in spoken), clinic.settings.languages[0])
+    for wish in wishes:
+        if wish in spoken:
+            return spoken[wish]
+    return clinic.settings.languages[0]
 
 
 def page(
@@ -131,6 +134,7 @@ def page(
         language=visitor.language,
         other=visitor.other_language(here),
         say=visitor.say,
+        **_SHARED,
         **context,
     )
     return Response(text, status_code=status, media_type="text/html", cookies=[*cookies, *chosen], headers=headers)
