@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from litestar import Litestar
 from litestar.config.app import AppConfig
@@ -20,7 +20,7 @@ from scheduler.channels.texts import Texts, load_texts
 from scheduler.services.directory import keep_fresh, open_directory
 from scheduler.settings import Settings
 from scheduler.store.connections import Connection, Pool, open_pool
-from scheduler.store.units import unit_of_work
+from scheduler.store.units import reading, unit_of_work
 from scheduler.web.api.holds import HoldController
 from scheduler.web.api.messages import MessageController
 from scheduler.web.api.operations import HealthController
@@ -52,7 +52,7 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None) -> Li
         state=State({"settings": settings, "texts": texts, "keys_noted": {}}),
         dependencies={
             "connection": Provide(provide_connection),
-            "pool": Provide(provide_pool, sync_to_thread=False),
+            "reader": Provide(provide_reader),
             "texts": Provide(provide_texts, sync_to_thread=False),
             "caller": Provide(provide_caller),
             "now": Provide(provide_now, sync_to_thread=False),
@@ -110,9 +110,10 @@ async def provide_connection(
         yield connection
 
 
-def provide_pool(state: State) -> Any:
-    """Return the pool, for reads of one statement, which need no transaction."""
-    return state.pool
+async def provide_reader(state: State) -> AsyncIterator[Connection]:
+    """Yield a connection for reads that stand alone, which need no transaction."""
+    async with reading(cast("Pool", state.pool)) as connection:
+        yield connection
 
 
 def provide_texts(state: State) -> Texts:

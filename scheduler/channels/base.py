@@ -39,7 +39,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageChannel(Protocol):
-    """A way out of the building. ``send`` never raises for what a provider or network did: that is the outcome."""
+    """A way out of the building. ``send`` never raises for what a provider or network did: that is the outcome.
+
+    ``can_be_asked`` tells whether the provider can be asked later what it has.
+    """
+
+    can_be_asked: bool
 
     async def send(self, envelope: Envelope) -> Outcome: ...
 

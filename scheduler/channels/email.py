@@ -68,6 +68,8 @@ class SmtpChannel:
     beside the system's own.
     """
 
+    can_be_asked = False
+
     def __init__(
         self,
         *,

@@ -67,6 +67,8 @@ class TwilioChannel:
     another place than Twilio's in tests alone.
     """
 
+    can_be_asked = True
+
     def __init__(
         self,
         *,

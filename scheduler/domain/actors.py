@@ -4,7 +4,7 @@ import msgspec
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """``name`` is what audit rows and idempotency keys say; staff may pass the limits that bind patients."""
+    """``name`` is what audit rows say; staff may pass the limits that bind patients."""
 
     name: str
     staff: bool = False

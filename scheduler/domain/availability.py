@@ -35,13 +35,18 @@ class WeeklyWindow(msgspec.Struct, frozen=True):
 
 
 class TherapistCalendar(msgspec.Struct, frozen=True, kw_only=True):
-    """One therapist's side of the calendar. ``overrides`` replace the weekly windows of the date they name."""
+    """One therapist's side of the calendar. ``overrides`` replace the weekly windows of the date they name.
+
+    ``performs`` is whether they may perform the visit type asked for, as it stands now; what is known of the clinic
+    may be some seconds older.
+    """
 
     id: UUID
     weekly: Sequence[WeeklyWindow]
     overrides: dict[date, Sequence[Span]] = {}
     time_off: Sequence[Span] = ()
     busy: Sequence[Span] = ()
+    performs: bool = True
 
 
 class PlaceCalendar(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +114,7 @@ def open_starts(
     candidates &= _starts_with_places(calendar, visit_type)
     openings: list[Opening] = []
     for number, therapist in enumerate(calendar.therapists):
-        if clinic.therapists_by_id[therapist.id].may_perform(visit_type):
+        if _qualified(clinic, visit_type, therapist):
             starts = candidates & _therapist_starts(calendar, clinic, visit_type, therapist)
             openings.extend(Opening(calendar.start + bit, number) for bit in positions(starts))
     openings.sort()
@@ -137,8 +142,7 @@ def place(
     qualified = [
         candidate
         for candidate in calendar.therapists
-        if clinic.therapists_by_id[candidate.id].may_perform(visit_type)
-        and (therapist is None or candidate.id == therapist.id)
+        if _qualified(clinic, visit_type, candidate) and (therapist is None or candidate.id == therapist.id)
     ]
     working = [candidate for candidate in qualified if _working_starts(calendar, clinic, visit_type, candidate) & bit]
     if not working:
@@ -229,6 +233,11 @@ def nearest(openings: Iterable[Opening], start: int, limit: int) -> list[Opening
         if len(closest) == limit:
             break
     return list(closest.values())
+
+
+def _qualified(clinic: Clinic, visit_type: VisitType, therapist: TherapistCalendar) -> bool:
+    known = clinic.therapists_by_id.get(therapist.id)
+    return known is not None and known.may_perform(visit_type) and therapist.performs
 
 
 def _refuse_busy_patient(calendar: Calendar, visit_type: VisitType, start: int) -> None:

@@ -138,6 +138,11 @@ class Clinic(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def equipment_by_id(self) -> dict[UUID, Place]:
         return {device.id: device for device in self.equipment.values()}
 
+    def therapist_code(self, therapist_id: UUID) -> str:
+        """Return a therapist's code, or the id of one who is no longer, or not yet, known here."""
+        therapist = self.therapists_by_id.get(therapist_id)
+        return therapist.code if therapist else str(therapist_id)
+
     def local(self, instant: datetime) -> datetime:
         """Return the instant as the clinic's clocks show it."""
         return instant.astimezone(self.zone)

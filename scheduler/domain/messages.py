@@ -91,7 +91,7 @@ def plan_notice(
     expires_at = visit.starts_at
     if notice.startswith("cancelled"):
         expires_at = min(visit.starts_at, now + CANCELLATION_USEFUL_FOR)
-    variables = _variables(visit) | ({"was_starts_at": was.isoformat()} if was else {})
+    variables = _variables(visit) | ({"was_starts_at": was.astimezone(UTC).isoformat()} if was else {})
     return [
         message
         for channel, address in addresses(patient).items()
@@ -120,7 +120,8 @@ def plan_reminders(clinic: Clinic, visit: Visit, patient: Patient, now: datetime
 
 
 def _variables(visit: Visit) -> dict[str, str]:
-    return {"starts_at": visit.starts_at.isoformat(), "visit_type": visit.visit_type}
+    # Always in UTC: the start is part of what tells one reminder from another, however the caller wrote it.
+    return {"starts_at": visit.starts_at.astimezone(UTC).isoformat(), "visit_type": visit.visit_type}
 
 
 def _planned(
@@ -167,12 +168,12 @@ def _same_day_text_time(clinic: Clinic, instant: datetime) -> datetime:
     return datetime.combine(local.date(), time(*divmod(minute, 60)), clinic.zone).astimezone(UTC)
 
 
-def retry_delay(attempts: int, chance: float) -> timedelta:
+def retry_delay(retries: int, chance: float) -> timedelta:
     """Return how long to wait after an attempt that certainly did not leave: doubling, jittered, at most 5 minutes.
 
-    ``attempts`` counts those made; ``chance`` is uniform in [0, 1).
+    ``retries`` counts those made before; ``chance`` is uniform in [0, 1).
     """
-    return timedelta(seconds=min(300.0, 2.0 * 2**attempts) * max(chance, 0.1))
+    return timedelta(seconds=min(300.0, 4.0 * 2**retries) * max(chance, 0.1))
 
 
 def kinds(messages: Iterable[PlannedMessage]) -> list[tuple[str, str, int]]:

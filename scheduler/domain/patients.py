@@ -16,7 +16,7 @@ EMAIL_LENGTH = 254
 
 
 class Patient(msgspec.Struct, frozen=True, kw_only=True):
-    """A person on file. ``phone`` is E.164; ``sms_consent`` is the latest record, False where there is none."""
+    """A person on file. ``phone`` is E.164; ``sms_consent`` is what they last said about texts, None if nothing."""
 
     id: UUID
     given_name: str
@@ -25,7 +25,7 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None
     birth_date: date | None
     language: Language
-    sms_consent: bool
+    sms_consent: bool | None
 
     @property
     def display_name(self) -> str:
@@ -34,14 +34,14 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PatientDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller says about a patient, already normalised by ``read_details``."""
+    """What a caller says about a patient, normalised; ``language`` is None where nothing was said."""
 
     given_name: str
     family_name: str
     phone: str
     email: str | None
     birth_date: date | None
-    language: Language
+    language: Language | None
 
     @property
     def name_key(self) -> str:

@@ -71,6 +71,10 @@ def after(visit: Visit, action: Action, now: datetime) -> Status:
             visit_status=visit.status,
             allowed=allowed(visit.status),
         )
+    if action == "arrive" and now < visit.starts_at - ARRIVE_BEFORE:
+        raise WrongStatus(
+            "Check-in opens an hour before the visit.", visit_status=visit.status, allowed=allowed(visit.status)
+        )
     return status
 
 

@@ -32,11 +32,13 @@ async def create_api_key(
 ) -> tuple[UUID, str]:
     """Make a key and return its id and the key itself, which is not kept and cannot be shown again.
 
-    Raises ConfigurationError naming a scope that does not exist.
+    Raises ConfigurationError for a scope that does not exist, or a name that a working key has: traces go by names.
     """
     for scope in scopes:
         if scope not in SCOPES:
             raise ConfigurationError(f"--scope {scope}: there is no such scope; choose from {', '.join(SCOPES)}")
+    if any(known.name == name and known.revoked_at is None for known in await list_api_keys(connection, clinic.id)):
+        raise ConfigurationError(f"a working key called {name} exists already; revoke it or choose another name")
     key_id, key = new_id(), PREFIX + secrets.token_urlsafe(32)
     await add_api_key(connection, clinic.id, key_id, name=name, key_hash=_hash(key), scopes=sorted(set(scopes)))
     await add_audit_event(connection, clinic.id, actor=actor.name, action="api-key.created", details={"key_id": key_id})

@@ -176,7 +176,7 @@ async def _openings(
         therapist_id=therapist.id if therapist else None,
     )
     openings = open_starts(calendar, clinic, visit_type, within=span, earliest=earliest)
-    return openings, [clinic.therapists_by_id[one.id].code for one in calendar.therapists]
+    return openings, [clinic.therapist_code(one.id) for one in calendar.therapists]
 
 
 def _earliest(visit_type: VisitType, now: datetime, *, staff: bool) -> int:

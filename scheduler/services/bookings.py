@@ -21,6 +21,7 @@ from scheduler.store import visits as store
 from scheduler.store.connections import Connection
 from scheduler.store.messages import add_messages
 from scheduler.store.patients import add_consent, fetch_patient, find_or_add_patient
+from scheduler.store.visits import HeldVisit
 
 
 class Booking(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +121,7 @@ async def book_hold(
         room=clinic.rooms_by_id.get(visit.room_id) if visit.room_id else None,
         patient_id=patient.id,
         without_visit=visit.id,
-        bound_at=None if actor.staff else visit.created_at,
+        bound_at=None if actor.staff else _promised_at(held, now),
     )
 
     async def write(placement: Placement) -> Visit | None:
@@ -144,6 +145,12 @@ async def book_hold(
     return await _announce_booking(connection, clinic, booked, patient, actor, now)
 
 
+def _promised_at(held: HeldVisit, now: datetime) -> datetime:
+    """Return the moment by which notice is judged: when the time was held, while that promise stands."""
+    stands = not held.expired and held.visit.starts_at > now
+    return held.visit.created_at if stands else now
+
+
 async def _announce_booking(
     connection: Connection, clinic: Clinic, visit: Visit, patient: Patient, actor: Actor, now: datetime
 ) -> BookedVisit:
@@ -152,7 +159,7 @@ async def _announce_booking(
     details: dict[str, Any] = {
         "visit_type": visit.visit_type,
         "starts_at": visit.starts_at,
-        "therapist": clinic.therapists_by_id[visit.therapist_id].code,
+        "therapist": clinic.therapist_code(visit.therapist_id),
         "messages": kinds(planned),
     }
     if visit.overbook_reason is not None:
@@ -177,13 +184,18 @@ async def _booked_already(connection: Connection, clinic: Clinic, visit: Visit, 
 
 async def _patient(connection: Connection, clinic: Clinic, booking: Booking, actor: Actor) -> Patient:
     if booking.details is not None:
-        patient = await find_or_add_patient(connection, clinic.id, booking.details, trusted=actor.staff)
+        patient = await find_or_add_patient(
+            connection, clinic.id, booking.details, language=clinic.settings.languages[0], trusted=actor.staff
+        )
     else:
         found = booking.patient_id and await fetch_patient(connection, clinic.id, booking.patient_id)
         if not found:
             raise NotFound("There is no such patient.")
         patient = found
     if booking.sms_consent is None or booking.sms_consent == patient.sms_consent:
+        return patient
+    if patient.sms_consent is False and not actor.staff:
+        # Whoever said stop starts again by a text or at the desk, not by a form that anybody can fill in.
         return patient
     return await add_consent(
         connection,

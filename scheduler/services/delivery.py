@@ -20,7 +20,7 @@ from scheduler.domain.clinics import Channel, Clinic
 from scheduler.domain.messages import State, next_text_time, retry_delay
 from scheduler.services.directory import Directory
 from scheduler.settings import Settings
-from scheduler.store.connections import Pool
+from scheduler.store.connections import Connection, Pool
 from scheduler.store.dispatch import (
     ClaimedMessage,
     DoubtfulMessage,
@@ -33,12 +33,14 @@ from scheduler.store.dispatch import (
     take_doubtful,
     unbound_ids,
 )
-from scheduler.store.units import unit_of_work
+from scheduler.store.units import reading, unit_of_work
 
-# After this many tries that certainly did not leave, a person must look at the message.
-MOST_ATTEMPTS = 10
-BATCH = 50
-CONCURRENCY = 10
+# After this many tries that certainly did not leave, a person must look at the message; also after this many in all
+# once one of them is in doubt.
+MOST_RETRIES = 12
+MOST_DOUBTS = 2
+# A batch is sent all at once, so that no message waits in our own queue while its lease runs.
+BATCH = 10
 # A channel that is misconfigured is tried again this much later; nothing is wrong with its messages.
 PAUSE_SECONDS = 900.0
 
@@ -62,19 +64,12 @@ class _Ready(msgspec.Struct, frozen=True, kw_only=True):
 
 async def send_due(post: Post, *, now: datetime | None = None) -> int:
     """Claim one batch of due messages, send them, and write what came of it; return how many were taken up."""
+    moment = now or datetime.now(UTC)
     async with unit_of_work(post.pool) as connection:
-        claimed = await claim_messages(
+        claimed, taken_up = await claim_messages(
             connection, limit=BATCH, lease_seconds=post.settings.message_lease_seconds, now=now
         )
-        ready: list[_Ready] = []
-        moment = now or datetime.now(UTC)
-        for message in claimed:
-            clinic = post.directory.by_id(message.clinic_id)
-            opens_at = next_text_time(clinic, moment) if clinic and message.channel == "sms" else moment
-            if clinic is None or opens_at > moment:
-                await defer_message(connection, message, opens_at)
-            else:
-                ready.append(_Ready(message=message, envelope=_envelope(post, clinic, message, moment)))
+        ready = [one for message in claimed if (one := await _make_ready(post, connection, message, moment))]
         await record_rendered(
             connection,
             [
@@ -82,17 +77,31 @@ async def send_due(post: Post, *, now: datetime | None = None) -> int:
                 for one in ready
             ],
         )
-    gate = asyncio.Semaphore(CONCURRENCY)
-    await asyncio.gather(*(_send(post, one, gate, now) for one in ready))
-    return len(claimed)
+    await asyncio.gather(*(_send(post, one, now) for one in ready))
+    return taken_up
 
 
-async def _send(post: Post, ready: _Ready, gate: asyncio.Semaphore, now: datetime | None) -> None:
+async def _make_ready(post: Post, connection: Connection, message: ClaimedMessage, now: datetime) -> _Ready | None:
+    """Return the message in its words; or put it off to the text hours, or close it where it has no words."""
+    clinic = post.directory.by_id(message.clinic_id)
+    opens_at = next_text_time(clinic, now) if clinic and message.channel == "sms" else now
+    if clinic is None or opens_at > now:
+        await defer_message(connection, message, opens_at)
+        return None
+    try:
+        return _Ready(message=message, envelope=_envelope(post, clinic, message, now))
+    except Exception as problem:  # noqa: BLE001 - one message without words must not stop the others
+        _log.warning("message.unrenderable", message_id=str(message.id), problem=type(problem).__name__)
+        reason = f"Its text {message.template} could not be made; look at config/messages."
+        await settle_message(connection, message, state="dead", outcome="unrenderable", reason=reason, now=now)
+        return None
+
+
+async def _send(post: Post, ready: _Ready, now: datetime | None) -> None:
     message = ready.message
-    async with gate:
-        outcome = await post.channels[message.channel].send(ready.envelope)
+    outcome = await post.channels[message.channel].send(ready.envelope)
     state, retry_after, check_after = _verdict(post.settings, message, outcome)
-    async with post.pool.acquire() as connection:
+    async with reading(post.pool) as connection:
         settled = await settle_message(
             connection,
             message,
@@ -126,21 +135,22 @@ def _verdict(settings: Settings, message: ClaimedMessage, outcome: Outcome) -> t
         return "unknown", None, float(settings.message_reconcile_seconds[0])
     if outcome.result == "paused":
         return "pending", PAUSE_SECONDS, None
-    if message.attempts >= MOST_ATTEMPTS:
+    if message.retries + 1 >= MOST_RETRIES:
         return "dead", None, None
-    delay = retry_delay(message.attempts, random.random())  # noqa: S311 - jitter, not a secret
+    delay = retry_delay(message.retries, random.random())  # noqa: S311 - jitter, not a secret
     return "pending", delay.total_seconds(), None
 
 
 async def settle_doubts(post: Post) -> int:
     """Take up messages whose sender went silent or whose fate is unknown, ask the provider, and decide.
 
-    A match binds the provider's id. No trace after the last check means that it may be sent again while it is
-    still of use; a channel that cannot be asked (email) waits as long, and the same Message-ID hides a double.
-    Returns how many were decided.
+    A match binds the provider's id. A provider that shows no trace after the last check may be given the message
+    again; one that does not answer is asked until the message is of no more use. A channel that cannot be asked
+    (email) waits as long and then sends once more, with the Message-ID that hides a double; after that a person
+    must look. Returns how many were decided.
     """
     first_check = float(post.settings.message_reconcile_seconds[0])
-    async with post.pool.acquire() as connection:
+    async with reading(post.pool) as connection:
         await doubt_lost_leases(connection, first_check)
         doubtful = await take_doubtful(connection, limit=BATCH, lease_seconds=post.settings.message_lease_seconds)
     decided = [await _settle_doubt(post, message) for message in doubtful]
@@ -148,16 +158,11 @@ async def settle_doubts(post: Post) -> int:
 
 
 async def _settle_doubt(post: Post, message: DoubtfulMessage) -> bool:
-    found = await _ask(post, message)
-    async with post.pool.acquire() as connection:
+    channel = post.channels[message.channel]
+    found = await _ask(channel, message)
+    async with reading(post.pool) as connection:
         fresh = await unbound_ids(connection, message.clinic_id, message.channel, found or ())
-        left = [seconds - message.age for seconds in post.settings.message_reconcile_seconds if seconds > message.age]
-        if fresh:
-            state, wait, reason = "sent", None, None
-        elif left:
-            state, wait, reason = "unknown", left[0], "It may have left; the provider is being asked."
-        else:
-            state, wait, reason = "pending", None, "The provider shows no trace of it; it goes again."
+        state, reason, wait = _fate(post.settings, message, found=found, fresh=fresh, can_be_asked=channel.can_be_asked)
         try:
             await resolve_doubt(
                 connection,
@@ -174,7 +179,27 @@ async def _settle_doubt(post: Post, message: DoubtfulMessage) -> bool:
     return state != "unknown"
 
 
-async def _ask(post: Post, message: DoubtfulMessage) -> tuple[str, ...] | None:
+def _fate(
+    settings: Settings,
+    message: DoubtfulMessage,
+    *,
+    found: tuple[str, ...] | None,
+    fresh: list[str],
+    can_be_asked: bool,
+) -> tuple[State, str | None, float | None]:
+    """Return what becomes of a message in doubt, why in plain words, and when to ask again if it stays in doubt."""
+    checks = settings.message_reconcile_seconds
+    left = [seconds - message.age for seconds in checks if seconds > message.age]
+    if fresh:
+        return "sent", None, None
+    if left or (can_be_asked and found is None and not message.expired):
+        return "unknown", "It may have left; the provider is being asked.", left[0] if left else float(checks[-1])
+    if message.expired or message.attempts >= MOST_DOUBTS:
+        return "dead", "Nobody can tell whether it arrived. Please call the patient.", None
+    return "pending", "The provider shows no trace of it; it goes again.", None
+
+
+async def _ask(channel: MessageChannel, message: DoubtfulMessage) -> tuple[str, ...] | None:
     envelope = Envelope(
         message_id=message.id,
         address=message.address,
@@ -183,7 +208,7 @@ async def _ask(post: Post, message: DoubtfulMessage) -> tuple[str, ...] | None:
         text=message.rendered["text"],
         useful_for_seconds=0,
     )
-    return await post.channels[message.channel].find(envelope, message.first_attempt_at)
+    return await channel.find(envelope, message.first_attempt_at)
 
 
 def _envelope(post: Post, clinic: Clinic, message: ClaimedMessage, now: datetime) -> Envelope:

@@ -13,6 +13,7 @@ from scheduler.domain.clinics import Clinic
 from scheduler.errors import ConfigurationError
 from scheduler.store.clinics import load_clinics
 from scheduler.store.connections import Pool
+from scheduler.store.units import reading
 
 REFRESH_SECONDS = 15.0
 
@@ -40,7 +41,7 @@ class Directory:
 
 async def open_directory(pool: Pool) -> Directory:
     """Load the clinics. Raises ConfigurationError where none has been applied yet."""
-    async with pool.acquire() as connection:
+    async with reading(pool) as connection:
         clinics = await load_clinics(connection)
     if not clinics:
         raise ConfigurationError("no clinic has been loaded yet: run `scheduler apply` first")

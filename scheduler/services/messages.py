@@ -51,6 +51,8 @@ def text_of(texts: Texts, clinic: Clinic, message: Message) -> tuple[str, str]:
     """Return subject and text: as they left, or as they will when they are due."""
     if message.rendered is not None:
         return message.rendered["subject"], message.rendered["text"]
+    if message.template not in texts.languages[message.language][message.channel]:
+        return "", f"(The text {message.template} is no longer in config/messages.)"
     rendered = render(
         texts,
         clinic,

@@ -83,6 +83,9 @@ async def placed(
     except PlacementRefused as refused:
         refusal = refused
     await release_days(connection)
+    if wish.bound_at is not None and refusal.members.get("conflict") == "patient":
+        # A stranger must not learn from a form where somebody is at what time.
+        refusal.members["conflict"] = "therapist"
     refusal.members["alternatives"] = await alternatives(
         connection,
         clinic,

@@ -83,7 +83,7 @@ async def reschedule(
 ) -> BookedVisit:
     """Move a visit in one step: it keeps its old time until the new one is its own.
 
-    Without a therapist it stays with the same one where they are free then, else anybody qualified takes it.
+    Without a therapist it stays with the one it has; the alternatives of a refusal name others.
     Raises NotFound, VersionMismatch, WrongStatus, TooLateToChange, or PlacementRefused with alternatives.
     """
     visit, patient = await _changeable(connection, clinic, visit_id, version, actor, now, "reschedule")
@@ -112,7 +112,7 @@ async def reschedule(
     moved = await placed(connection, clinic, wish, now=now, write=write)
     await void_messages(connection, clinic.id, visit.id, "The visit was moved.")
     planned = plan_reminders(clinic, moved, patient, now)
-    if notify:
+    if notify and moved.starts_at != visit.starts_at:
         planned = plan_notice(clinic, moved, patient, "rescheduled", now, was=visit.starts_at) + planned
     await add_messages(connection, clinic.id, planned)
     await audit_visit(
@@ -206,15 +206,24 @@ async def _return_to_calendar(
         visit_type=_type_of(clinic, visit),
         starts_at=visit.starts_at,
         therapist=clinic.therapists_by_id.get(visit.therapist_id),
-        room=clinic.rooms_by_id.get(visit.room_id) if visit.room_id else None,
         patient_id=patient.id,
         without_visit=visit.id,
         overbook=visit.overbook_reason is not None,
     )
 
     async def write(placement: Placement) -> Visit:
-        await store.occupy(connection, clinic.id, visit.id, occupied_by(wish, placement), overbooked=wish.overbook)
-        return await store.set_status(connection, clinic.id, visit, status, now=now, undo_to=None)
+        await store.occupy(
+            connection,
+            clinic.id,
+            visit.id,
+            occupied_by(wish, placement),
+            patient_id=patient.id,
+            overbooked=wish.overbook,
+        )
+        placed_again = msgspec.structs.replace(
+            visit, therapist_id=placement.therapist, room_id=placement.room, equipment_ids=placement.equipment
+        )
+        return await store.move(connection, clinic.id, placed_again, status=status, now=now)
 
     return await placed(connection, clinic, wish, now=now, write=write)
 

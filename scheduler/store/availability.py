@@ -35,22 +35,25 @@ select 'therapist' as what, therapists.id, '' as kind, position, taken.spans as 
      where clinic_id = $1 and therapist_id = therapists.id and date between $4 and $5 and not removed) as dated,
     (select array_agg(array[floor(extract(epoch from lower(during)) / 60)::int4,
                             ceil(extract(epoch from upper(during)) / 60)::int4])
-     from time_off where clinic_id = $1 and therapist_id = therapists.id and during && tstzrange($2, $3)) as absent
+     from time_off where clinic_id = $1 and therapist_id = therapists.id and during && tstzrange($2, $3)) as absent,
+    coalesce(credential in ('PT', $11), true) and exists (
+        select 1 from therapist_visit_types
+        where clinic_id = $1 and therapist_id = therapists.id and visit_type = $12) as performs
 from therapists left join taken on resource_id = id
 where clinic_id = $1 and active and ($6::uuid is null or id = $6)
 union all
-select 'room', id, kind, position, spans, null, null, null
+select 'room', id, kind, position, spans, null, null, null, null
 from rooms left join taken on resource_id = id where clinic_id = $1 and active and kind = $7
 union all
-select 'equipment', id, kind, position, spans, null, null, null
+select 'equipment', id, kind, position, spans, null, null, null, null
 from equipment left join taken on resource_id = id where clinic_id = $1 and active and kind = any($8::text[])
 union all
 select 'closure', null, '', 0, null, null,
-    array_agg(array[date - $4, coalesce(lower(part), 0), coalesce(upper(part), 0)]), null
+    array_agg(array[date - $4, coalesce(lower(part), 0), coalesce(upper(part), 0)]), null, null
 from closures left join lateral unnest(windows) as part on true
 where clinic_id = $1 and date between $4 and $5 and not removed
 union all
-select 'patient', resource_id, '', 0, spans, null, null, null from taken where resource_id = $10
+select 'patient', resource_id, '', 0, spans, null, null, null, null from taken where resource_id = $10
 order by position
 """
 
@@ -85,6 +88,8 @@ async def load_calendar(
         visit_type.equipment_kinds,
         without_visit,
         patient_id,
+        visit_type.credential,
+        visit_type.code,
     )
     places: dict[str, list[PlaceCalendar]] = {"room": [], "equipment": []}
     therapists: list[TherapistCalendar] = []
@@ -101,6 +106,7 @@ async def load_calendar(
                         overrides=_by_date(row["dated"], first_day),
                         time_off=row["absent"] or (),
                         busy=busy,
+                        performs=row["performs"],
                     )
                 )
             case "closure":

@@ -16,7 +16,10 @@ from scheduler.store.rows import to_struct
 
 
 class ClaimedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that this process may send until its lease runs out; ``lease_token`` proves it."""
+    """A message that this process may send until its lease runs out; ``lease_token`` proves it.
+
+    ``retries`` counts the attempts that certainly did not leave.
+    """
 
     clinic_id: UUID
     id: UUID
@@ -27,7 +30,7 @@ class ClaimedMessage(msgspec.Struct, frozen=True, kw_only=True):
     variables: dict[str, str]
     not_before: datetime
     expires_at: datetime
-    attempts: int
+    retries: int
     lease_token: UUID
 
 
@@ -39,14 +42,18 @@ class DoubtfulMessage(msgspec.Struct, frozen=True, kw_only=True):
     channel: Channel
     address: str
     rendered: dict[str, str]
+    attempts: int
+    expired: bool
     first_attempt_at: datetime
     age: float
 
 
 async def claim_messages(
     connection: Connection, *, limit: int, lease_seconds: float, now: datetime | None
-) -> list[ClaimedMessage]:
-    """Take due messages for sending, at most ``limit``; the caller must commit before a byte leaves.
+) -> tuple[list[ClaimedMessage], int]:
+    """Take up at most ``limit`` due messages: return those to send and how many were taken up in all.
+
+    The caller must commit before a byte leaves.
 
     A message waits while an earlier one to the same address is due, being sent or in doubt, so that a reminder
     never overtakes a cancellation. What is no longer true, wanted or useful is closed with its reason instead.
@@ -63,8 +70,9 @@ async def claim_messages(
         ), judged as (
             select messages.clinic_id, messages.id, case
                 when messages.expires_at <= coalesce($3, now()) then 'expired'
-                when messages.kind = 'reminder' and (visits.status not in ('booked', 'confirmed')
-                    or visits.starts_at <> (messages.variables ->> 'starts_at')::timestamptz) then 'cancelled'
+                when case when messages.kind like 'cancelled%' then visits.status <> 'cancelled'
+                     else visits.status not in ('booked', 'confirmed')
+                        or visits.starts_at <> (messages.variables ->> 'starts_at')::timestamptz end then 'cancelled'
                 when messages.channel = 'sms' and not coalesce((
                     select granted from consents
                     where consents.clinic_id = messages.clinic_id and consents.patient_id = messages.patient_id
@@ -81,7 +89,7 @@ async def claim_messages(
                 finished_at = case when verdict <> 'sending' then now() end,
                 reason = case verdict
                     when 'expired' then 'Too late to be of use.'
-                    when 'cancelled' then 'The visit is no longer as this reminder says.'
+                    when 'cancelled' then 'The visit is no longer as this message says.'
                     when 'suppressed' then 'The patient has not agreed to texts.' end
             from judged where messages.clinic_id = judged.clinic_id and messages.id = judged.id
             returning messages.*
@@ -89,14 +97,16 @@ async def claim_messages(
             insert into message_attempts (clinic_id, message_id, number)
             select clinic_id, id, attempts from claimed where state = 'sending'
         )
-        select clinic_id, id, template, channel, language, address, variables, not_before, expires_at, attempts,
-            lease_token
-        from claimed where state = 'sending' order by not_before, id""",
+        select clinic_id, id, state, template, channel, language, address, variables, not_before, expires_at,
+            lease_token,
+            (select count(*) from message_attempts where message_attempts.clinic_id = claimed.clinic_id
+                and message_id = claimed.id and outcome = 'retry') as retries
+        from claimed order by not_before, id""",
         limit,
         lease_seconds,
         now,
     )
-    return [to_struct(row, ClaimedMessage) for row in rows]
+    return [to_struct(row, ClaimedMessage) for row in rows if row["state"] == "sending"], len(rows)
 
 
 async def record_rendered(connection: Connection, rendered: Sequence[tuple[UUID, UUID, dict[str, str]]]) -> None:
@@ -198,7 +208,8 @@ async def take_doubtful(connection: Connection, *, limit: int, lease_seconds: fl
             update messages set next_check_at = now() + make_interval(secs => $2)
             from due where messages.clinic_id = due.clinic_id and messages.id = due.id returning messages.*
         )
-        select taken.clinic_id, id, channel, address, rendered, first_attempt_at,
+        select taken.clinic_id, id, channel, address, rendered, attempts, expires_at <= now() as expired,
+            first_attempt_at,
             extract(epoch from now() - last_attempt_at)::float8 as age
         from taken join lateral (
             select min(started_at) as first_attempt_at, max(started_at) as last_attempt_at from message_attempts

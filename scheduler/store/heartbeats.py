@@ -10,7 +10,10 @@ from scheduler.store.rows import to_struct
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """What readiness depends on; ages are seconds by the database's clock, None where there is nothing to age."""
+    """What readiness depends on; ages are seconds by the database's clock, None where there is nothing to age.
+
+    A message that waits for an earlier one to the same address is not overdue by itself.
+    """
 
     heartbeat_age: float | None
     oldest_overdue_age: float | None
@@ -37,7 +40,11 @@ async def fetch_health(connection: Connection, now: datetime | None = None) -> H
         """select
             extract(epoch from now() - (select max(beat_at) from worker_heartbeats))::float8 as heartbeat_age,
             extract(epoch from coalesce($1, now()) - (
-                select min(not_before) from messages where state = 'pending' and not_before <= coalesce($1, now())
+                select min(not_before) from messages as due
+                where state = 'pending' and not_before <= coalesce($1, now()) and not exists (
+                    select 1 from messages as earlier
+                    where earlier.clinic_id = due.clinic_id and earlier.address = due.address
+                        and earlier.id < due.id and earlier.state in ('sending', 'unknown'))
             ))::float8 as oldest_overdue_age""",
         now,
     )

@@ -4,15 +4,15 @@ from uuid import UUID
 
 import msgspec
 
-from scheduler.domain.clinics import Channel
+from scheduler.domain.clinics import Channel, Language
 from scheduler.domain.patients import Patient, PatientDetails
 from scheduler.ids import new_id
 from scheduler.store.connections import Connection
 from scheduler.store.rows import to_struct
 
-_SMS_CONSENT = """coalesce((select granted from consents
+_SMS_CONSENT = """(select granted from consents
     where consents.clinic_id = patients.clinic_id and patient_id = patients.id and channel = 'sms'
-    order by recorded_at desc, consents.id desc limit 1), false) as sms_consent"""
+    order by recorded_at desc, consents.id desc limit 1) as sms_consent"""
 
 _COLUMNS = f"id, given_name, family_name, phone, email, birth_date, language, {_SMS_CONSENT}"
 
@@ -32,9 +32,11 @@ async def fetch_patients(connection: Connection, clinic_id: UUID, patient_ids: l
 
 
 async def find_or_add_patient(
-    connection: Connection, clinic_id: UUID, details: PatientDetails, *, trusted: bool
+    connection: Connection, clinic_id: UUID, details: PatientDetails, *, language: Language, trusted: bool
 ) -> Patient:
     """Return the patient with this phone, family name and given name, made if there is none.
+
+    ``language`` is a new patient's where the details name none.
 
     A trusted caller's email, birth date and language replace what is on file; anybody else only fills what is
     empty, so that a stranger who knows a name and a number cannot redirect somebody's mail.
@@ -42,13 +44,13 @@ async def find_or_add_patient(
     row = await connection.fetchrow(
         f"""insert into patients as patients
             (clinic_id, id, given_name, family_name, name_key, phone, email, birth_date, language)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, $11))
         on conflict (clinic_id, phone, name_key) do update set updated_at = now(),
             email = case when $10 then coalesce(excluded.email, patients.email)
                          else coalesce(patients.email, excluded.email) end,
             birth_date = case when $10 then coalesce(excluded.birth_date, patients.birth_date)
                               else coalesce(patients.birth_date, excluded.birth_date) end,
-            language = case when $10 then excluded.language else patients.language end
+            language = case when $10 then coalesce($9, patients.language) else patients.language end
         returning {_COLUMNS}""",
         clinic_id,
         new_id(),
@@ -60,6 +62,7 @@ async def find_or_add_patient(
         details.birth_date,
         details.language,
         trusted,
+        language,
     )
     if row is None:
         raise LookupError("an upsert always returns its row")

@@ -13,6 +13,13 @@ _LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnecti
 
 
 @asynccontextmanager
+async def reading(pool: Pool) -> AsyncGenerator[Connection]:
+    """Yield a connection for statements that stand alone: reads, and writes of one statement."""
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        yield connection
+
+
+@asynccontextmanager
 async def unit_of_work(pool: Pool) -> AsyncGenerator[Connection]:
     """Yield a connection inside a transaction that commits on leaving and rolls back on any error.
 

@@ -127,9 +127,17 @@ class ResourceTaken(Exception):
 
 
 async def occupy(
-    connection: Connection, clinic_id: UUID, visit_id: UUID, occupied: Sequence[Occupied], *, overbooked: bool = False
+    connection: Connection,
+    clinic_id: UUID,
+    visit_id: UUID,
+    occupied: Sequence[Occupied],
+    *,
+    patient_id: UUID | None = None,
+    overbooked: bool = False,
 ) -> None:
     """Make a visit keep busy just these resources, whatever it kept busy before.
+
+    An overbooked visit may overlap others at every resource but its patient.
 
     Raises ExclusionViolationError where something else is there, though the days are locked.
     """
@@ -138,7 +146,7 @@ async def occupy(
             delete from occupancy where clinic_id = $1 and visit_id = $2 and resource_id <> all($3::uuid[])
         )
         insert into occupancy (clinic_id, resource_id, visit_id, kind, overbooked, during)
-        select $1, resource_id, $2, 'visit', $6, tstzrange(starts, ends)
+        select $1, resource_id, $2, 'visit', $6 and resource_id is distinct from $7, tstzrange(starts, ends)
         from unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[]) as wanted (resource_id, starts, ends)
         order by resource_id
         on conflict (clinic_id, resource_id, visit_id) do update set kind = 'visit', expires_at = null,
@@ -147,6 +155,7 @@ async def occupy(
         visit_id,
         *_columns(occupied),
         overbooked,
+        patient_id,
     )
 
 
@@ -173,7 +182,8 @@ async def move(connection: Connection, clinic_id: UUID, visit: Visit, *, status:
     """Write the visit's new time, therapist, room and equipment; its version rises and undo is gone."""
     row = await connection.fetchrow(
         f"""update visits set starts_at = $3, ends_at = $4, therapist_id = $5, room_id = $6, equipment_ids = $7,
-            status = $8, version = version + 1, previous_status = null, status_changed_at = $9, updated_at = now()
+            status = $8, version = version + 1, cancel_reason = null, previous_status = null, status_changed_at = $9,
+            updated_at = now()
         where clinic_id = $1 and id = $2 returning {_COLUMNS}""",
         clinic_id,
         visit.id,

@@ -17,6 +17,7 @@ from scheduler.services.api_keys import recognise
 from scheduler.services.directory import Directory
 from scheduler.store.api_keys import ApiKey, touch_api_key
 from scheduler.store.connections import Pool
+from scheduler.store.units import reading
 from scheduler.web.headers import name_request
 
 # When this process last noted that a key was used, by the monotonic clock.
@@ -24,10 +25,11 @@ _TOUCH_SECONDS = 60.0
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """The one who calls. ``scopes`` is None for the public, who have no key."""
+    """The one who calls. ``scopes`` is None for the public, who have no key; ``identity`` tells keys apart."""
 
     clinic: Clinic
     actor: Actor
+    identity: str
     scopes: frozenset[str] | None
 
     @property
@@ -53,24 +55,27 @@ async def provide_caller(request: Request[Any, Any, State]) -> Caller:
     authorization = request.headers.get("authorization")
     if authorization is None:
         clinic = directory.for_host(request.headers.get("host", ""))
-        return Caller(clinic=clinic, actor=Actor(name="public", request_id=request_id), scopes=None)
+        return Caller(clinic=clinic, actor=Actor(name="public", request_id=request_id), identity="public", scopes=None)
     kind, _, token = authorization.partition(" ")
     pool = cast("Pool", request.app.state.pool)
-    key = await recognise(cast("Any", pool), token.strip()) if kind.lower() == "bearer" else None
+    key = None
+    if kind.lower() == "bearer":
+        async with reading(pool) as connection:
+            key = await recognise(connection, token.strip())
     clinic = directory.by_id(key.clinic_id) if key else None
     if key is None or clinic is None:
         raise Unauthorized("The API key is unknown or was revoked.")
     await _note_use(request.app.state, pool, key)
-    return Caller(
-        clinic=clinic, actor=Actor(name=f"key:{key.name}", staff=True, request_id=request_id), scopes=key.scopes
-    )
+    actor = Actor(name=f"key:{key.name}", staff=True, request_id=request_id)
+    return Caller(clinic=clinic, actor=actor, identity=f"key:{key.id}", scopes=key.scopes)
 
 
 async def _note_use(state: State, pool: Pool, key: ApiKey) -> None:
     noted = cast("dict[UUID, float]", state.keys_noted)
     if time.monotonic() - noted.get(key.id, -_TOUCH_SECONDS) >= _TOUCH_SECONDS:
         noted[key.id] = time.monotonic()
-        await touch_api_key(cast("Any", pool), key)
+        async with reading(pool) as connection:
+            await touch_api_key(connection, key)
 
 
 def provide_now() -> datetime:

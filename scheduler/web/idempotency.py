@@ -17,6 +17,9 @@ from scheduler.web.callers import Caller
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
+# All of the public share one name, so a key that can be guessed would fetch somebody else's answer.
+_SHORTEST_PUBLIC_KEY = 20
+
 
 async def answer_once(
     request: Request[Any, Any, State],
@@ -27,7 +30,8 @@ async def answer_once(
     """Answer with ``produce``, or with the answer that the same key got before, kept for 24 hours.
 
     The answer is stored in the transaction of its effect: a crash keeps both or neither. A refusal is not stored,
-    because it changed nothing and may be different next time. Raises IdempotencyInFlight while the first request
+    because it changed nothing and may be different next time; ``produce`` reads the request as well, so that a replay
+    does not depend on what time it is. Raises IdempotencyInFlight while the first request
     runs, and IdempotencyKeyReused where the key came with another request before.
     """
     key = request.headers.get("idempotency-key")
@@ -37,7 +41,10 @@ async def answer_once(
         raise InvalidRequest(
             FieldError("Idempotency-Key", "invalid", "Use 1 to 255 printable ASCII characters without spaces.")
         )
-    clinic_id, name = caller.clinic.id, caller.actor.name
+    if caller.public and len(key) < _SHORTEST_PUBLIC_KEY:
+        detail = f"Without an API key use at least {_SHORTEST_PUBLIC_KEY} characters, such as a random UUID."
+        raise InvalidRequest(FieldError("Idempotency-Key", "too-short", detail))
+    clinic_id, name = caller.clinic.id, caller.identity
     if not await try_lock_idempotency_key(connection, clinic_id, name, key):
         raise IdempotencyInFlight
     request_hash = await _hash(request)

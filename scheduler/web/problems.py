@@ -22,6 +22,7 @@ from scheduler.errors import (
     UnsupportedMediaType,
 )
 from scheduler.web.headers import name_request
+from scheduler.web.pages.errors import page_error
 
 _log = structlog.get_logger(__name__)
 
@@ -67,8 +68,10 @@ _MISSING_PARAMETER = re.compile(r"Missing required (?P<source>\w+) parameter '(?
 
 
 def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """Answer any exception with its problem; what we did not foresee is logged and told nobody."""
-    return problem_response(request, as_problem(error))
+    """Answer any exception with its problem, or with a page where a person looks; the unforeseen is only logged."""
+    name_request(request.scope)
+    problem = as_problem(error)
+    return page_error(request, problem) or problem_response(request, problem)
 
 
 def as_problem(error: Exception) -> SchedulerError:

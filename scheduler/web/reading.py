@@ -16,6 +16,9 @@ from scheduler.errors import FieldError, InvalidRequest, VersionRequired
 # A start further away than this is a slip of the keyboard.
 FURTHEST = timedelta(days=2 * 365)
 
+# Times outside these are slips too, and calendars cannot count as far as some of them.
+EARLIEST_YEAR, LATEST_YEAR = 1970, 2200
+
 # Staff type in a visit that has just begun; nobody books into yesterday.
 STAFF_MAY_LOOK_BACK = timedelta(hours=1)
 
@@ -87,6 +90,9 @@ def read_instant(value: str, pointer: str, problems: Problems) -> datetime | Non
     except msgspec.ValidationError:
         problems.add(pointer, "time-invalid", "Enter a time like 2026-12-08T09:45:00-05:00")
         return None
+    if not EARLIEST_YEAR <= instant.year <= LATEST_YEAR:
+        problems.add(pointer, "time-out-of-range", f"Use a year from {EARLIEST_YEAR} to {LATEST_YEAR}")
+        return None
     if instant.tzinfo is None:
         problems.add(pointer, "time-without-offset", "Say the offset as well, like 2026-12-08T09:45:00-05:00")
         return None
@@ -96,9 +102,11 @@ def read_instant(value: str, pointer: str, problems: Problems) -> datetime | Non
 def read_bound(value: str, pointer: str, problems: Problems, clinic: Clinic) -> int:
     """Return the epoch minute of one end of a query: a clinic date, meaning its beginning, or an instant."""
     try:
-        return day_start(date.fromisoformat(value), clinic.zone)
-    except (ValueError, OverflowError):
-        pass
+        day = date.fromisoformat(value)
+    except ValueError:
+        day = None
+    if day is not None and EARLIEST_YEAR <= day.year <= LATEST_YEAR:
+        return day_start(day, clinic.zone)
     instant = read_instant(value, pointer, problems)
     return epoch_minute(instant) if instant else 0
 
@@ -119,10 +127,14 @@ def read_therapist(code: str | None, pointer: str, problems: Problems, clinic: C
     return therapist
 
 
-def read_room(code: str | None, pointer: str, problems: Problems, clinic: Clinic) -> Place | None:
+def read_room(
+    code: str | None, pointer: str, problems: Problems, clinic: Clinic, visit_type: VisitType | None
+) -> Place | None:
     room = clinic.rooms.get(code) if code is not None else None
     if room is None and code is not None:
         problems.add(pointer, "room-unknown", f"There is no such room; choose from {', '.join(clinic.rooms)}")
+    if room is not None and visit_type is not None and room.kind != visit_type.room_kind:
+        problems.add(pointer, "room-unfit", "This room is not of the kind that the visit type needs")
     return room
 
 
@@ -138,7 +150,7 @@ def read_patient(body: PatientBody, pointer: str, problems: Problems, clinic: Cl
         phone=read_phone(body.phone, f"{pointer}/phone", problems),
         email=read_email(body.email, f"{pointer}/email", problems) if body.email else None,
         birth_date=read_birth_date(body.birth_date, now, f"{pointer}/birth_date", problems),
-        language=language or clinic.settings.languages[0],
+        language=language,
     )
 
 

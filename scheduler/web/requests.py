@@ -29,13 +29,21 @@ def parse_json(body: bytes) -> Any:
         text = body.decode()
         if "\x00" in text or "\\u0000" in text:
             raise MalformedRequest("The body holds a NUL character.")
-        return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+        if "\\u" in text:
+            # Half a surrogate pair can be escaped but never written down again.
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as problem:
+        raise MalformedRequest("The body holds half a character.") from problem
     except UnicodeDecodeError as problem:
         raise MalformedRequest("The body is not UTF-8.") from problem
     except RecursionError as problem:
         raise MalformedRequest("The body is nested too deeply.") from problem
     except json.JSONDecodeError as problem:
         raise MalformedRequest(f"The body is not JSON: line {problem.lineno}, column {problem.colno}.") from problem
+    except ValueError as problem:
+        raise MalformedRequest("The body holds a number that is too long.") from problem
+    return value
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from scheduler.store.connections import Connection, Pool, connect, open_pool
 from scheduler.store.heartbeats import beat, leave
 from scheduler.store.idempotency import purge_answers
 from scheduler.store.messages import WAKE_UP
+from scheduler.store.units import reading
 from scheduler.store.visits import expire_holds, forget_past
 
 _log = structlog.get_logger(__name__)
@@ -142,5 +143,5 @@ def _wakes(wake: asyncio.Event) -> Callable[[], Coroutine[Any, Any, None]]:
 
 
 async def _with(pool: Pool, action: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
-    async with pool.acquire() as connection:
+    async with reading(pool) as connection:
         return await action(connection)

@@ -106,6 +106,9 @@ async def test_a_missing_field_a_missing_body_and_a_missing_patient_are_named(pu
         (b'{"visit_type": "eval\\u0000run", "starts_at": "c"}', "malformed-request", 400),
         (b'{"visit_type": NaN, "starts_at": "c"}', "malformed-request", 400),
         (b'\xff\xfe{"visit_type": 1}', "malformed-request", 400),
+        (b'{"visit_type": "\\ud800", "starts_at": "c"}', "malformed-request", 400),
+        (b'{"\\udc00": 1}', "malformed-request", 400),
+        (b'{"visit_type": ' + b"9" * 5000 + b"}", "malformed-request", 400),
         (b'{"visit_type": "' + b"a" * 12_000_000 + b'"}', "body-too-large", 413),
         (b"[]", "invalid-request", 422),
         (b"null", "invalid-request", 422),
@@ -135,6 +138,8 @@ async def test_a_body_of_another_kind_is_refused(public: httpx.AsyncClient) -> N
         ({"from": "2027-01-12", "to": "2027-01-13", "limit": "many"}, [("?limit", "invalid")]),
         ({"from": "2027-01-12", "to": "2027-01-13", "therapist": "nobody"}, [("?therapist", "therapist-unknown")]),
         ({"from": "2027-02-30", "to": "2027-03-01"}, [("?from", "time-invalid")]),
+        ({"from": "0001-01-01", "to": "2027-03-01"}, [("?from", "time-invalid")]),
+        ({"from": "2027-03-01", "to": "9999-12-31T23:59:59-14:00"}, [("?to", "time-out-of-range")]),
     ],
 )
 async def test_a_query_for_slots_that_makes_no_sense_names_the_parameter(
@@ -142,6 +147,11 @@ async def test_a_query_for_slots_that_makes_no_sense_names_the_parameter(
 ) -> None:
     response = await public.get("/api/v1/slots", params={"visit_type": "eval-run", **params})
     assert fields(response) == expected
+
+
+@pytest.mark.parametrize("cursor", ["x", "MDAwMS0wMS0wMVQwMDowMDowMCsxNDowMCA", "OTk5OS0xMi0zMVQyMzo1OTo1OS0xNDowMCAx"])
+async def test_a_cursor_that_we_did_not_give_is_refused(desk: httpx.AsyncClient, cursor: str) -> None:
+    assert fields(await desk.get("/api/v1/visits", params={"cursor": cursor})) == [("?cursor", "cursor-invalid")]
 
 
 async def test_what_is_not_there_and_what_cannot_be_done_are_problems_too(public: httpx.AsyncClient) -> None:

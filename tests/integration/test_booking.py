@@ -265,8 +265,11 @@ async def test_a_day_at_the_desk(desk: httpx.AsyncClient) -> None:
     assert confirmed.json()["status"] == "confirmed"
     early = await act(desk, confirmed.json(), "no-show")
     assert (early.status_code, early.json()["code"]) == (409, "wrong-status")
-    arrived = await act(desk, confirmed.json(), "arrive")
-    assert arrived.json()["status"] == "arrived"
+    too_early = await act(desk, confirmed.json(), "arrive")
+    assert (too_early.status_code, too_early.json()["visit_status"]) == (409, "confirmed")
+    with time_machine.travel(f"{DAY}T09:00:00-05:00", tick=True):
+        arrived = await act(desk, confirmed.json(), "arrive")
+    assert arrived.json()["status"] == "arrived", arrived.text
     assert arrived.json()["reminders"] == []
     over = await act(desk, arrived.json(), "complete")
     assert over.json()["status"] == "completed"
@@ -334,3 +337,87 @@ async def test_visits_are_listed_page_by_page_in_order(desk: httpx.AsyncClient) 
         if cursor is None:
             break
     assert seen == starts
+
+
+async def test_a_hold_that_ran_out_gives_no_way_around_notice_or_into_the_past(
+    public: httpx.AsyncClient, pool: Pool
+) -> None:
+    held = await hold(public, "eval-run", TEN)
+    await let_run_out(pool, held)
+    for moment in (f"{DAY}T09:55:00-05:00", "2026-12-10T10:00:00-05:00"):
+        with time_machine.travel(moment, tick=True):
+            late = await book_held(public, held)
+        assert (late.status_code, late.json()["code"]) == (409, "too-soon")
+    assert await pool.fetchval("select count(*) from visits where status = 'booked'") == 0
+
+
+async def test_an_undone_visit_is_where_the_calendar_says_it_is(desk: httpx.AsyncClient, pool: Pool) -> None:
+    await pool.execute(
+        """insert into equipment (clinic_id, id, code, display_name, kind, position)
+        select clinic_id, gen_random_uuid(), 'treadmill-2', 'Second', kind, 2 from equipment"""
+    )
+    mine = (await book(desk, "eval-run", TEN)).json()
+    cancelled = (await act(desk, mine, "cancel", reason="slip")).json()
+    other = next(code for code in ("rivera", "okafor") if code != mine["therapist"])
+    theirs = (await book(desk, "eval-run", TEN, patient=JO, therapist=other)).json()
+    back = (await act(desk, cancelled, "undo")).json()
+    assert back["status"] == "booked", back
+    for visit in (theirs, back):
+        taken = {row["resource_id"] for row in await pool.fetch(
+            "select resource_id from occupancy where visit_id = $1", visit["id"]
+        )}  # fmt: skip
+        row = await pool.fetchrow("select room_id, equipment_ids, therapist_id from visits where id = $1", visit["id"])
+        assert row is not None
+        assert {row["room_id"], row["therapist_id"], *row["equipment_ids"]} < taken
+
+
+async def test_a_therapist_who_lost_the_visit_type_is_not_booked_for_it_a_moment_later(
+    desk: httpx.AsyncClient, pool: Pool
+) -> None:
+    await pool.execute("delete from therapist_visit_types where visit_type = 'eval-run'")
+    slots = await desk.get("/api/v1/slots", params={"visit_type": "eval-run", "from": DAY, "to": "2026-12-09"})
+    assert slots.json()["items"] == []
+    refused = await book(desk, "eval-run", TEN, therapist="rivera")
+    assert (refused.status_code, refused.json()["code"]) == (409, "outside-hours")
+
+
+async def test_a_therapist_who_is_not_known_here_yet_is_no_trouble(
+    desk: httpx.AsyncClient, pool: Pool, clinic: Clinic
+) -> None:
+    await pool.execute(
+        """insert into therapists (clinic_id, id, code, display_name, credential, languages, position)
+        values ($1, gen_random_uuid(), 'new', 'New', 'PT', '{}', 0)""",
+        clinic.id,
+    )
+    assert (await book(desk, "follow-up", TEN)).status_code == 201
+
+
+async def test_the_desk_keeps_a_patients_language_where_it_says_nothing(desk: httpx.AsyncClient) -> None:
+    first = (await book(desk, "follow-up", TEN, patient=ASH | {"language": "es"})).json()
+    second = (await book(desk, "follow-up", f"{DAY}T13:00:00-05:00")).json()
+    assert (first["language"], second["language"]) == ("es", "es")
+
+
+async def test_a_form_does_not_bring_back_texts_that_somebody_stopped(
+    public: httpx.AsyncClient, desk: httpx.AsyncClient, pool: Pool
+) -> None:
+    stopped = ASH | {"sms_consent": {"granted": False, "wording_version": "2026-11"}}
+    await book(desk, "follow-up", TEN)
+    await book(desk, "follow-up", f"{DAY}T13:00:00-05:00", patient=stopped)
+    held = await hold(public, "eval-run", "2026-12-10T10:00:00-05:00")
+    assert (await book_held(public, held)).status_code == 201
+    said = [row["granted"] for row in await pool.fetch("select granted from consents order by recorded_at")]
+    assert said == [True, False]
+
+
+async def test_a_form_does_not_tell_where_somebody_is(public: httpx.AsyncClient, desk: httpx.AsyncClient) -> None:
+    await book(desk, "follow-up", TEN)
+    held = await hold(public, "eval-run", TEN)
+    refused = await book_held(public, held)
+    assert (refused.status_code, refused.json()["conflict"]) == (409, "therapist")
+
+
+async def test_a_room_that_does_not_fit_is_refused_by_name(desk: httpx.AsyncClient, clinic: Clinic) -> None:
+    wrong = next(room.code for room in clinic.rooms.values() if room.kind != clinic.visit_types["eval-run"].room_kind)
+    response = await book(desk, "eval-run", TEN, room=wrong)
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (422, "room-unfit")

@@ -20,6 +20,7 @@ from scheduler.store.connections import Pool
 from scheduler.worker.main import run as run_worker
 from tests.acceptance.processes import until
 from tests.integration.requests import ASH, JO, act, book, messages_of
+from tests.simulators.smtp import DROP_AFTERWARDS as DROP_MAIL_AFTERWARDS
 from tests.simulators.smtp import SmtpSimulator
 from tests.simulators.smtp import refusal as smtp_refusal
 from tests.simulators.twilio import (
@@ -385,3 +386,85 @@ async def test_a_running_worker_sends_at_once_and_stops_cleanly(
 
 async def both_arrived(twilio: TwilioSimulator, smtp: SmtpSimulator) -> bool:
     return bool(twilio.accepted and smtp.received)
+
+
+async def test_a_booking_is_not_announced_after_its_cancellation(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
+    twilio.faults.append(BUSY)
+    first = asyncio.create_task(send_due(post, now=(NOW + MINUTE).astimezone(UTC)))
+    await first
+    # As if the cancellation had come while the text was on its way: it could not be voided any more.
+    await act(desk, visit, "cancel", reason="asked by phone")
+    await post.pool.execute("update messages set state = 'pending' where template = 'booked'")
+    await send_all(post, NOW + timedelta(minutes=20))
+    assert ["canceled" in text.body for text in twilio.accepted] == [True]
+    assert (await states(desk, visit))[("booked", "sms")] == "cancelled"
+
+
+async def test_an_undone_confirmation_does_not_remind_twice(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, smtp: SmtpSimulator
+) -> None:
+    visit = (await book(desk, "follow-up", TEN)).json()
+    confirmed = (await act(desk, visit, "confirm")).json()
+    back = await act(desk, confirmed, "undo")
+    assert back.status_code == 200
+    await send_all(post, VISIT_AT - timedelta(hours=71))
+    await send_all(post, VISIT_AT - timedelta(hours=23))
+    assert len(twilio.accepted) == 2
+    assert len(smtp.received) == 2
+
+
+async def test_an_email_in_doubt_goes_once_more_and_then_to_a_person(
+    desk: httpx.AsyncClient, post: Post, smtp: SmtpSimulator, pool: Pool
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, patient=ASH | {"sms_consent": None})).json()
+    for number in range(6):
+        smtp.faults["message"].append(DROP_MAIL_AFTERWARDS)
+        await send_all(post, NOW + timedelta(minutes=10 * (number + 1)))
+        await let_time_pass_for_doubts(pool, 3)
+        await settle_doubts(post)
+    assert len(smtp.received) == 2
+    assert len({mail.message["Message-ID"] for mail in smtp.received}) == 1
+    assert (await states(desk, visit))[("booked", "email")] == "dead"
+
+
+async def test_a_provider_that_does_not_answer_is_asked_again_before_anything_is_resent(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, pool: Pool
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
+    twilio.faults.append(BROKEN_AFTERWARDS)
+    await send_all(post)
+    twilio.list_faults.extend([BROKEN, BROKEN])
+    for number in range(3):
+        await let_time_pass_for_doubts(pool, 3)
+        await settle_doubts(post)
+        await send_all(post, NOW + timedelta(minutes=10 * (number + 1)))
+    assert len(twilio.accepted) == 1
+    assert (await states(desk, visit))[("booked", "sms")] == "sent"
+
+
+async def test_a_message_without_words_does_not_stop_the_others(
+    desk: httpx.AsyncClient, post: Post, smtp: SmtpSimulator, pool: Pool
+) -> None:
+    lost = (await book(desk, "follow-up", TEN, patient=ASH | {"sms_consent": None})).json()
+    await pool.execute("update messages set template = 'gone' where kind = 'booked'")
+    await book(desk, "follow-up", "2026-12-09T10:00:00-05:00", patient=JO | {"email": "jo@example.com"})
+    await send_all(post)
+    assert [mail.recipients for mail in smtp.received] == [("jo@example.com",)]
+    assert (await states(desk, lost))[("gone", "email")] == "dead"
+
+
+async def test_a_channel_that_is_paused_uses_up_no_tries(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
+    for number in range(14):
+        twilio.faults.append(refusal(20003, 401))
+        await send_all(post, NOW + timedelta(minutes=20 * number + 1))
+    twilio.faults.append(BUSY)
+    await send_all(post, NOW + timedelta(minutes=300))
+    assert (await states(desk, visit))[("booked", "sms")] == "pending"
+    await send_all(post, NOW + timedelta(minutes=320))
+    assert len(twilio.accepted) == 1

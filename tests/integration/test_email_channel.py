@@ -337,6 +337,7 @@ async def test_no_email_address_is_ever_logged(server: SmtpSimulator, caplog: py
     assert [outcome.result for outcome in outcomes] == ["refused", "retry", "retry", "accepted"]
     # The simulated server's own log is another machine's in life.
     ours = [record.getMessage() for record in caplog.records if record.name != "mail.log"]
-    assert len(logs) == 4
+    # Other parts of a running application may log beside us.
+    assert len([entry for entry in logs if entry.get("message_id")]) == 4
     for private in ("jordan", "miércoles"):
         assert private not in f"{logs} {ours} {outcomes}"

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import httpx
+import time_machine
 
 from scheduler.store.connections import Pool
 from tests.integration.requests import ASH, book_held, hold
@@ -59,12 +60,28 @@ async def test_a_refusal_is_not_kept_because_it_changed_nothing(desk: httpx.Asyn
 
 async def test_two_callers_with_the_same_key_do_not_meet(desk: httpx.AsyncClient, public: httpx.AsyncClient) -> None:
     held = await hold(public, "eval-run", START)
-    headers = {"Idempotency-Key": "common"}
+    headers = {"Idempotency-Key": "0b9a44c0-common-to-both"}
     by_desk = await desk.post("/api/v1/visits", json=request(), headers=headers)
     public.headers.update(headers)
     by_patient = await book_held(public, held, {**ASH, "phone": "201 555 0144"})
     assert by_desk.status_code == by_patient.status_code == 201
     assert by_desk.json()["id"] != by_patient.json()["id"]
+
+
+async def test_the_public_needs_a_key_that_nobody_guesses(public: httpx.AsyncClient) -> None:
+    response = await public.post(
+        "/api/v1/holds", json={"visit_type": "eval-run", "starts_at": START}, headers={"Idempotency-Key": "mine"}
+    )
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["code"] == "too-short"
+
+
+async def test_a_replay_does_not_depend_on_what_time_it_is(desk: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "late"}
+    first = await desk.post("/api/v1/visits", json=request(), headers=headers)
+    with time_machine.travel("2027-02-01T10:00:00-05:00", tick=True):
+        again = await desk.post("/api/v1/visits", json=request(), headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
 
 
 async def test_a_key_that_is_no_key_is_refused_by_name(desk: httpx.AsyncClient) -> None:

@@ -63,7 +63,7 @@ def open_starts(
             if start >= earliest
             and start + visit_type.duration_minutes <= within[1]
             and clock_of(at(start, clinic.zone)) % clinic.settings.grid_minutes == 0
-            and qualified(_person(clinic, therapist), visit_type)
+            and takes(clinic, therapist, visit_type)
             and is_working(start, clinic, visit_type, working.__contains__)
             and is_free(start, visit_type, therapist.busy)
             and has_places(start, calendar, visit_type)
@@ -85,14 +85,18 @@ def placement(
     working = [
         each
         for each in calendar.therapists
-        if qualified(_person(clinic, each), visit_type)
+        if takes(clinic, each, visit_type)
         and (therapist is None or each.id == therapist.id)
         and is_working(
             start, clinic, visit_type, partial(works_at, therapist=each, calendar=calendar, zone=clinic.zone)
         )
     ]
     if not working:
-        return {(OutsideHours, None)}
+        # Somebody who stopped performing the visit a moment ago may be refused in either word.
+        lost = therapist is not None and not any(
+            each.performs for each in calendar.therapists if each.id == therapist.id
+        )
+        return {(OutsideHours, None), (NotQualified, None)} if lost else {(OutsideHours, None)}
     free = [each for each in working if is_free(start, visit_type, each.busy)]
     rooms = [each for each in calendar.rooms if room is None or each.id == room]
     free_rooms = free_places(start, visit_type, rooms, visit_type.room_kind) if visit_type.room_kind else []
@@ -135,6 +139,12 @@ def qualified(therapist: Therapist, visit_type: VisitType) -> bool:
     return visit_type.code in therapist.visit_types
 
 
+def takes(clinic: Clinic, therapist: TherapistCalendar, visit_type: VisitType) -> bool:
+    """Whether a therapist of the calendar is known to the clinic, may perform the visit, and still does."""
+    known = [each for each in clinic.therapists.values() if each.id == therapist.id]
+    return therapist.performs and any(qualified(each, visit_type) for each in known)
+
+
 def is_working(start: int, clinic: Clinic, visit_type: VisitType, works: Callable[[int], bool]) -> bool:
     """Whether the visit's own time, or with its buffers where the clinic asks for it, is all working time."""
     first, last = start, start + visit_type.duration_minutes
@@ -169,11 +179,6 @@ def with_buffers(start: int, visit_type: VisitType) -> Stretch:
 def load(therapist: TherapistCalendar, day: date, zone: ZoneInfo) -> int:
     """Return how many minutes of a date are busy; two visits at once count as two."""
     return sum(at(minute, zone).date() == day for busy in therapist.busy for minute in range(*busy))
-
-
-def _person(clinic: Clinic, therapist: TherapistCalendar) -> Therapist:
-    (person,) = [each for each in clinic.therapists.values() if each.id == therapist.id]
-    return person
 
 
 def _windows(therapist: TherapistCalendar, day: date) -> Sequence[Stretch]:

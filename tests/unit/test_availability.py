@@ -106,6 +106,14 @@ def test_a_visit_begins_on_the_clock_grid_and_ends_by_closing_time() -> None:
     assert offered(HOUR, clinic=make_clinic(grid_minutes=30)) == "09:00 09:30 10:00 10:30 11:00".split()
 
 
+@pytest.mark.parametrize("length", [5, 15, 31, 32, 33, 64, 65, 129, 480])
+def test_a_visit_needs_every_minute_of_its_length(length: int) -> None:
+    visit_type = make_visit_type(duration_minutes=length)
+    opening = clock("09:00")
+    assert offered(visit_type, therapist(hours=[WeeklyWindow(1, opening, opening + length)])) == ["09:00"]
+    assert offered(visit_type, therapist(hours=[WeeklyWindow(1, opening, opening + length - 1)])) == []
+
+
 def test_windows_that_touch_or_overlap_are_one() -> None:
     hours = weekly([1], "09:00", "10:00") + weekly([1], "10:00", "11:00") + weekly([1], "10:30", "11:15")
     assert offered(make_visit_type(duration_minutes=120), therapist(hours=hours)) == ["09:00", "09:15"]
@@ -200,6 +208,9 @@ def test_a_therapist_is_not_offered_for_a_visit_that_they_do_not_perform() -> No
     clinic = make_clinic([make_therapist(0, visit_types=["other"]), make_therapist(1)])
     within = monday("09:00"), monday("10:00")
     assert offered(HOUR, therapist(0), therapist(1), clinic=clinic, within=within) == ["09:00+1"]
+    # Nor for one they gave up since the clinic was last read, nor if they joined after that.
+    lately = therapist(1, performs=False), therapist(2)
+    assert offered(HOUR, *lately, clinic=clinic, within=within) == []
 
 
 def test_one_treadmill_serves_two_therapists_one_at_a_time() -> None:

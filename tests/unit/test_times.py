@@ -100,6 +100,7 @@ def test_an_instant_becomes_an_epoch_minute_and_back() -> None:
     assert shown.isoformat() == "2027-11-07T01:30:00-05:00"
     assert is_whole_minute(shown)
     assert not is_whole_minute(late)
+    assert not is_whole_minute(datetime(2027, 11, 7, 6, 30, 1, tzinfo=UTC))
     assert not is_whole_minute(datetime(2027, 11, 7, 6, 30, 0, 1, tzinfo=UTC))
 
 
@@ -111,7 +112,7 @@ def test_local_dates_are_those_that_the_clocks_show() -> None:
     assert local_dates(whole_day[0], whole_day[0], NEW_YORK) == [seventh]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(
         [
@@ -151,13 +152,16 @@ def test_a_wall_window_covers_the_instants_at_which_clocks_show_a_time_inside_it
 # What is offered, to the minute, when the clocks of New York change
 
 
-def offered(hours: list[WeeklyWindow], first: str, last: str, duration: int, grid: int) -> list[str]:
-    """Return the open starts between two New York midnights, the day of the month and the UTC offset with each."""
+def offered(
+    hours: list[WeeklyWindow], first: str, last: str, duration: int, grid: int, timezone: str = "America/New_York"
+) -> list[str]:
+    """Return the open starts between two instants, the day of the month and the UTC offset with each."""
     visit_type = make_visit_type(duration_minutes=duration)
+    clinic = make_clinic(timezone=timezone, grid_minutes=grid)
     within = span(first, last)
     asked = make_calendar(within, visit_type, [TherapistCalendar(id=therapist_id(0), weekly=hours)])
-    openings = open_starts(asked, make_clinic(grid_minutes=grid), visit_type, within=within)
-    return [instant_at(opening.start, NEW_YORK).isoformat(timespec="minutes")[8:] for opening in openings]
+    openings = open_starts(asked, clinic, visit_type, within=within)
+    return [instant_at(opening.start, clinic.zone).isoformat(timespec="minutes")[8:] for opening in openings]
 
 
 SPRING = "2027-03-14T00:00-05:00", "2027-03-15T00:00-04:00"
@@ -220,8 +224,39 @@ def test_a_saturday_night_is_five_hours_long_in_spring_and_seven_in_autumn() -> 
         07T01:00-05:00 07T02:00-05:00 07T03:00-05:00
     """.split()
     )
-    # Asked about the Sunday alone, the night before it is still seen.
-    assert offered(hours, *SPRING, duration=60, grid=60) == "14T00:00-05:00 14T01:00-05:00 14T03:00-04:00".split()
+    # Asked about hours of the Sunday alone, the night that began before them is still seen.
+    assert offered(hours, "2027-03-14T01:00-05:00", SPRING[1], duration=60, grid=60) == (
+        ["14T01:00-05:00", "14T03:00-04:00"]
+    )
+
+
+def test_the_grid_is_counted_from_what_the_clocks_show_also_after_a_change() -> None:
+    hours = weekly([7], "00:00", "04:00")
+    assert (
+        offered(hours, *AUTUMN, duration=45, grid=45)
+        == """
+        07T00:00-04:00 07T00:45-04:00 07T01:30-04:00 07T01:30-05:00 07T02:15-05:00 07T03:00-05:00
+    """.split()
+    )
+    lord_howe = "Australia/Lord_Howe"
+    spring, autumn = (
+        ("2027-10-03T01:00+10:30", "2027-10-03T04:00+11:00"),
+        ("2027-04-04T01:00+11:00", "2027-04-04T03:00+10:30"),
+    )
+    assert (
+        offered(hours, *spring, duration=20, grid=20, timezone=lord_howe)
+        == """
+        03T01:00+10:30 03T01:20+10:30 03T01:40+10:30
+        03T02:40+11:00 03T03:00+11:00 03T03:20+11:00 03T03:40+11:00
+    """.split()
+    )
+    assert (
+        offered(hours, *autumn, duration=20, grid=20, timezone=lord_howe)
+        == """
+        04T01:00+11:00 04T01:20+11:00 04T01:40+11:00
+        04T01:40+10:30 04T02:00+10:30 04T02:20+10:30 04T02:40+10:30
+    """.split()
+    )
 
 
 def test_a_clinic_from_monday_to_saturday_keeps_its_wall_times_across_both_changes() -> None:

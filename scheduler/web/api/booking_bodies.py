@@ -68,13 +68,13 @@ def _direct(
     caller.require("visits:write")
     clinic = caller.clinic
     therapist = read_therapist(data.therapist, "/therapist", problems, clinic)
-    room = read_room(data.room, "/room", problems, clinic)
     for name in ("visit_type", "starts_at"):
         if getattr(data, name) is None:
             problems.add(f"/{name}", "missing", "This field is needed where there is no hold")
     if data.overbook is not None and data.therapist is None:
         problems.add("/therapist", "missing", "Say whose time is overbooked")
     visit_type = read_visit_type(data.visit_type, "/visit_type", problems, clinic) if data.visit_type else None
+    room = read_room(data.room, "/room", problems, clinic, visit_type)
     starts_at = read_start(data.starts_at, "/starts_at", problems, now=now, staff=True) if data.starts_at else now
     problems.settle()
     assert visit_type is not None  # noqa: S101 - settled above

@@ -58,14 +58,16 @@ class HoldController(Controller):
         now: FromNow,
         data: JSONBody[HoldBody],
     ) -> Response[HoldAnswer]:
-        problems = Problems()
-        visit_type = read_visit_type(data.visit_type, "/visit_type", problems, caller.clinic)
-        therapist = read_therapist(data.therapist, "/therapist", problems, caller.clinic)
-        starts_at = read_start(data.starts_at, "/starts_at", problems, now=now, staff=not caller.public)
-        problems.settle()
-        assert visit_type is not None  # noqa: S101 - settled above
+        if not caller.public:
+            caller.require("visits:write")
 
         async def produce() -> Response[HoldAnswer]:
+            problems = Problems()
+            visit_type = read_visit_type(data.visit_type, "/visit_type", problems, caller.clinic)
+            therapist = read_therapist(data.therapist, "/therapist", problems, caller.clinic)
+            starts_at = read_start(data.starts_at, "/starts_at", problems, now=now, staff=not caller.public)
+            problems.settle()
+            assert visit_type is not None  # noqa: S101 - settled above
             hold = await place_hold(
                 connection, caller.clinic, visit_type, starts_at, therapist=therapist, actor=caller.actor, now=now
             )
@@ -109,7 +111,7 @@ def hold_answer(clinic: Clinic, visit: Visit, expires_at: datetime, *, token: st
         visit_type=visit.visit_type,
         starts_at=clinic.local(visit.starts_at),
         ends_at=clinic.local(visit.ends_at),
-        therapist=clinic.therapists_by_id[visit.therapist_id].code,
+        therapist=clinic.therapist_code(visit.therapist_id),
         room=room.code if room else None,
         expires_at=clinic.local(expires_at),
         token=token,

@@ -1,7 +1,7 @@
 """What the clinic offers and when it is open: for anybody."""
 
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from litestar import Controller, get
@@ -11,7 +11,7 @@ from litestar.params import FromQuery, QueryParameter
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.times import Span, instant_at
 from scheduler.services.availability import DayCount, Slot, count_days, list_slots
-from scheduler.store.connections import Pool
+from scheduler.store.connections import Connection
 from scheduler.web.callers import FromCaller, FromNow
 from scheduler.web.problem_docs import PROBLEMS
 from scheduler.web.reading import LONGEST_QUERY_DAYS, Problems, read_bound, read_therapist, read_visit_type
@@ -132,7 +132,7 @@ class OfferController(Controller):
     async def slots(
         self,
         caller: FromCaller,
-        pool: NamedDependency[Pool],
+        reader: NamedDependency[Connection],
         now: FromNow,
         visit_type: FromQuery[str],
         from_: From,
@@ -146,9 +146,8 @@ class OfferController(Controller):
         within = _read_span(from_, to, problems, caller.clinic)
         problems.settle()
         assert wanted is not None  # noqa: S101 - settled above
-        connection: Any = pool
         found = await list_slots(
-            connection, caller.clinic, wanted, within=within, now=now, therapist=who, staff=not caller.public,
+            reader, caller.clinic, wanted, within=within, now=now, therapist=who, staff=not caller.public,
             limit=limit,
         )  # fmt: skip
         return SlotsAnswer(
@@ -163,7 +162,7 @@ class OfferController(Controller):
     async def days(
         self,
         caller: FromCaller,
-        pool: NamedDependency[Pool],
+        reader: NamedDependency[Connection],
         now: FromNow,
         visit_type: FromQuery[str],
         from_: From,
@@ -179,9 +178,8 @@ class OfferController(Controller):
         zone = caller.clinic.zone
         first, last = instant_at(start, zone).date(), instant_at(end - 1, zone).date()
         days: list[date] = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
-        connection: Any = pool
         counts = await count_days(
-            connection, caller.clinic, wanted, days=days, now=now, therapist=who, staff=not caller.public
+            reader, caller.clinic, wanted, days=days, now=now, therapist=who, staff=not caller.public
         )
         return DaysAnswer(visit_type=wanted.code, timezone=caller.clinic.timezone, items=counts)
 

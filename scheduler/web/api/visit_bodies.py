@@ -95,14 +95,13 @@ class VisitPage(msgspec.Struct, frozen=True, kw_only=True):
 def visit_answer(clinic: Clinic, booked: BookedVisit, reminders: Sequence[Message]) -> VisitAnswer:
     """Return a visit as the API tells it; a therapist or room that has left the clinic shows as its id."""
     visit, patient = booked.visit, booked.patient
-    therapist = clinic.therapists_by_id.get(visit.therapist_id)
     room = clinic.rooms_by_id.get(visit.room_id) if visit.room_id else None
     return VisitAnswer(
         id=visit.id,
         status=visit.status,
         version=visit.version,
         visit_type=visit.visit_type,
-        therapist=therapist.code if therapist else str(visit.therapist_id),
+        therapist=clinic.therapist_code(visit.therapist_id),
         room=room.code if room else None if visit.room_id is None else str(visit.room_id),
         equipment=[
             clinic.equipment_by_id[device].code if device in clinic.equipment_by_id else str(device)

@@ -61,9 +61,9 @@ class VisitController(Controller):
     ) -> Response[VisitAnswer]:
         if not caller.public:
             caller.require("visits:write")
-        run = read_booking(connection, caller, data, now)
 
         async def produce() -> Response[VisitAnswer]:
+            run = read_booking(connection, caller, data, now)
             response = await _respond(connection, caller, await run(), status_code=201)
             response.headers["Location"] = f"/api/v1/visits/{response.content.id}"
             return response
@@ -121,12 +121,13 @@ class VisitController(Controller):
         data: JSONBody[RescheduleBody],
     ) -> Response[VisitAnswer]:
         caller.require("visits:write")
-        version, problems = read_version(request.headers.get("if-match")), Problems()
-        starts_at = read_start(data.starts_at, "/starts_at", problems, now=now, staff=True)
-        therapist = read_therapist(data.therapist, "/therapist", problems, caller.clinic)
-        problems.settle()
+        version = read_version(request.headers.get("if-match"))
 
         async def run() -> BookedVisit:
+            problems = Problems()
+            starts_at = read_start(data.starts_at, "/starts_at", problems, now=now, staff=True)
+            therapist = read_therapist(data.therapist, "/therapist", problems, caller.clinic)
+            problems.settle()
             return await services.reschedule(
                 connection, caller.clinic, visit_id, starts_at, version=version, therapist=therapist,
                 notify=data.notify, actor=caller.actor, now=now,
@@ -250,6 +251,6 @@ def _read_cursor(cursor: str, problems: Problems) -> tuple[datetime, UUID] | Non
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         start, _, visit_id = text.rpartition(" ")
         return datetime.fromisoformat(start).astimezone(UTC), UUID(visit_id)
-    except (ValueError, binascii.Error):
+    except (ValueError, OverflowError, binascii.Error):
         problems.append(FieldError("?cursor", "cursor-invalid", "Use next_cursor as it was given"))
         return None

@@ -18,7 +18,7 @@ from scheduler.services.holds import extend_hold, find_hold, place_hold
 from scheduler.services.messages import list_messages
 from scheduler.services.visits import patient_of
 from scheduler.store.connections import Pool
-from scheduler.store.units import unit_of_work
+from scheduler.store.units import reading, unit_of_work
 from scheduler.store.visits import HeldVisit
 from scheduler.web.callers import FromNow
 from scheduler.web.pages.own_holds import OwnHold, hold_cookie, let_go, own_hold
@@ -48,13 +48,13 @@ _MOST_MESSAGES = 100
 @get("/book")
 async def choose_type(visitor: FromVisitor, pool: FromPool, now: FromNow) -> Response[str]:
     """Step 1: what for."""
-    connection: Any = pool
     clinic = visitor.clinic
     openings: list[tuple[VisitType, datetime | None]] = []
-    for visit_type in clinic.visit_types.values():
-        if visit_type.online:
-            start = await next_opening(connection, clinic, visit_type, after=epoch_minute(now), now=now)
-            openings.append((visit_type, instant_at(start, clinic.zone) if start else None))
+    async with reading(pool) as connection:
+        for visit_type in clinic.visit_types.values():
+            if visit_type.online:
+                start = await next_opening(connection, clinic, visit_type, after=epoch_minute(now), now=now)
+                openings.append((visit_type, instant_at(start, clinic.zone) if start else None))
     # The one page that a search engine may show.
     return page(visitor, "types.html", headers={"X-Robots-Tag": "all"}, openings=openings)
 
@@ -185,11 +185,11 @@ async def show_booked(
     own, held = await _own(request, visitor, pool, hold_id)
     if not is_booked(held.visit):
         return see_other(hold_url(own))
-    connection: Any = pool
     clinic, visit = visitor.clinic, held.visit
     visit_type, therapist = type_and_therapist(visitor, visit)
-    patient = await patient_of(connection, clinic, visit)
-    messages, _ = await list_messages(connection, clinic, visit_id=visit.id, limit=_MOST_MESSAGES)
+    async with reading(pool) as connection:
+        patient = await patient_of(connection, clinic, visit)
+        messages, _ = await list_messages(connection, clinic, visit_id=visit.id, limit=_MOST_MESSAGES)
     standing = [message for message in messages if message.state not in ("cancelled", "suppressed")]
     reminders: dict[date, set[str]] = {}
     for message in sorted(standing, key=lambda message: message.not_before):
@@ -204,6 +204,7 @@ async def show_booked(
         starts_at=clinic.local(visit.starts_at),
         told={message.channel for message in standing if message.kind != "reminder"},
         ending=patient.phone[-2:],
+        stopped=patient.sms_consent is False,
         reminders=reminders,
         url=hold_url(own),
     )
@@ -235,9 +236,9 @@ async def download_calendar(
 
 async def _own(request: PageRequest, visitor: Visitor, pool: Pool, hold_id: UUID) -> tuple[OwnHold, HeldVisit]:
     """Return a hold of this browser and what it is now. Raises HoldNotFound."""
-    connection: Any = pool
     own = own_hold(request, hold_id)
-    return own, await find_hold(connection, visitor.clinic, hold_id, own.token)
+    async with reading(pool) as connection:
+        return own, await find_hold(connection, visitor.clinic, hold_id, own.token)
 
 
 def _is_over(held: HeldVisit) -> bool:

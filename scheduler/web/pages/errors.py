@@ -35,7 +35,7 @@ def page_error(request: Request[Any, Any, Any], problem: SchedulerError) -> Resp
         provide_visitor(cast("PageRequest", request)),
         "error.html",
         status=problem.status,
-        here=None if request.method == "GET" else "/book",
+        here="/book",
         headers=headers,
         words=_WORDS.get(type(problem), fallback),
     )

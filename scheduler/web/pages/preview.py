@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from scheduler.domain.messages import Message, State
 from scheduler.services.messages import list_messages, text_of
 from scheduler.settings import Settings, is_loopback
 from scheduler.store.connections import Pool
+from scheduler.store.units import reading
 from scheduler.web.callers import FromNow
 from scheduler.web.pages import dates
 from scheduler.web.pages.docs import in_english
@@ -79,16 +80,25 @@ async def show_messages(
     after: FromQuery[UUID | None] = None,
 ) -> Response[str]:
     """Show the messages of all visits or of one, newest first; as plain text for a terminal."""
-    connection: Any = pool
     clinic = visitor.clinic
-    found, more = await list_messages(connection, clinic, visit_id=visit_id, after=after, limit=SHOWN)
+    async with reading(pool) as connection:
+        found, more = await list_messages(connection, clinic, visit_id=visit_id, after=after, limit=SHOWN)
     visits = _visits(texts, clinic, found, now)
     accept = request.headers.get("accept", "")
     if request.scope["path"].endswith(".txt") or ("text/plain" in accept and "text/html" not in accept):
         return Response(_as_text(visits), media_type="text/plain")
-    base_url = cast("Settings", request.app.state.settings).public_base_url
+    settings = cast("Settings", request.app.state.settings)
+    channels = {"texts": settings.sms_channel, "emails": settings.email_channel}
     older = f"/preview/messages?after={found[-1].id}" if more and visit_id is None else None
-    return page(in_english(visitor), "preview.html", visits=visits, one=visit_id, older=older, base_url=base_url)
+    return page(
+        in_english(visitor),
+        "preview.html",
+        visits=visits,
+        one=visit_id,
+        older=older,
+        base_url=settings.public_base_url,
+        previewed=[name for name, channel in channels.items() if channel == "preview"],
+    )
 
 
 def _visits(texts: Texts, clinic: Clinic, messages: Iterable[Message], now: datetime) -> list[PreviewedVisit]:

@@ -16,6 +16,7 @@ from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import LANGUAGES, Clinic, Language
 from scheduler.errors import UnsupportedMediaType
 from scheduler.services.directory import Directory
+from scheduler.store.connections import Pool
 from scheduler.web.headers import name_request
 from scheduler.web.pages import dates
 from scheduler.web.pages.words import WORDS, speaker
@@ -92,10 +93,16 @@ def provide_visitor(request: PageRequest) -> Visitor:
         clinic=clinic,
         language=_language(request, clinic, dict(query).get("lang")),
         actor=Actor(name="public", request_id=name_request(request.scope)),
-        path=request.scope["path"],
+        # Two slashes at its beginning would make a link of it lead to another host.
+        path="/" + request.scope["path"].lstrip("/"),
         query=query,
         secure=request.app.state.settings.public_base_url.startswith("https:"),
     )
+
+
+def provide_pool(state: State) -> Pool:
+    """Return the pool: a page reads and writes in steps of its own, and looks again where a step was refused."""
+    return state.pool
 
 
 def _language(request: PageRequest, clinic: Clinic, chosen: str | None) -> Language:

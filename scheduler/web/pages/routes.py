@@ -9,7 +9,7 @@ from scheduler.settings import Settings
 from scheduler.web.pages.booking import BOOKING
 from scheduler.web.pages.docs import DOCUMENTATION
 from scheduler.web.pages.preview import is_previewing, show_messages
-from scheduler.web.pages.render import provide_visitor, see_other
+from scheduler.web.pages.render import provide_pool, provide_visitor, see_other
 
 
 @get("/")
@@ -24,7 +24,10 @@ def page_handlers(settings: Settings) -> list[Any]:
         Router(
             path="/",
             route_handlers=[start, *BOOKING, *DOCUMENTATION, *([show_messages] if is_previewing(settings) else [])],
-            dependencies={"visitor": Provide(provide_visitor, sync_to_thread=False)},
+            dependencies={
+                "visitor": Provide(provide_visitor, sync_to_thread=False),
+                "pool": Provide(provide_pool, sync_to_thread=False),
+            },
             include_in_schema=False,
         )
     ]

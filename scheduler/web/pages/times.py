@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from datetime import date, datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -11,7 +10,8 @@ from scheduler.domain.availability import day_end, day_start, earliest_start
 from scheduler.domain.clinics import Clinic, Therapist, VisitType
 from scheduler.domain.times import epoch_minute, instant_at
 from scheduler.services.availability import Slot, list_slots, next_opening
-from scheduler.store.hours import fetch_closures
+from scheduler.store.connections import Connection
+from scheduler.store.hours import DatedRow, fetch_closures
 from scheduler.web.pages.dates import PARTS_OF_DAY, PartOfDay, part_of_day
 
 # How many clinic days the strip shows, and how many calendar days they are looked for in.
@@ -88,7 +88,13 @@ def read_wish(query: dict[str, str], clinic: Clinic, visit_type: VisitType) -> W
 
 
 async def find_times(
-    connection: Any, clinic: Clinic, visit_type: VisitType, wish: Wish, *, now: datetime, taken: datetime | None = None
+    connection: Connection,
+    clinic: Clinic,
+    visit_type: VisitType,
+    wish: Wish,
+    *,
+    now: datetime,
+    taken: datetime | None = None,
 ) -> Times:
     """Return the choices of the second step. ``taken`` is a start that was lost a moment ago, shown struck through."""
     choices = await _choices(connection, clinic, visit_type, wish, now)
@@ -130,7 +136,9 @@ async def find_times(
     )
 
 
-async def _choices(connection: Any, clinic: Clinic, visit_type: VisitType, wish: Wish, now: datetime) -> list[Choice]:
+async def _choices(
+    connection: Connection, clinic: Clinic, visit_type: VisitType, wish: Wish, now: datetime
+) -> list[Choice]:
     openings: list[tuple[Therapist | None, datetime | None]] = []
     for therapist in clinic.therapists.values():
         if therapist.may_perform(visit_type):
@@ -158,7 +166,7 @@ def _begin(wish: Wish, first_day: date, last_day: date, opening: datetime | None
 
 
 async def _times_by_day(
-    connection: Any, clinic: Clinic, visit_type: VisitType, wish: Wish, begin: date, end: date, now: datetime
+    connection: Connection, clinic: Clinic, visit_type: VisitType, wish: Wish, begin: date, end: date, now: datetime
 ) -> dict[date, list[Time]]:
     found = await list_slots(
         connection,
@@ -188,7 +196,7 @@ def _part(time: Time) -> PartOfDay:
     return part_of_day(time.starts_at)
 
 
-def _is_closed(row: Any) -> bool:
+def _is_closed(row: DatedRow) -> bool:
     return not row.removed and not row.plan.windows
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from litestar import Response
 from litestar.datastructures import Cookie
@@ -12,7 +11,8 @@ from scheduler.domain.visits import Visit
 from scheduler.errors import HoldExpired, HoldNotFound, PlacementRefused, SlotTaken, TooSoon
 from scheduler.services.availability import Slot
 from scheduler.services.holds import find_hold
-from scheduler.store.connections import Pool
+from scheduler.store.connections import Connection, Pool
+from scheduler.store.units import reading
 from scheduler.web.pages import dates
 from scheduler.web.pages.own_holds import OwnHold, own_holds
 from scheduler.web.pages.patients import Typed
@@ -51,16 +51,18 @@ async def times_page(
     typed: Typed | None = None,
 ) -> Response[str]:
     """Return the second step. With something ``typed`` every choice posts it on, so that it is not lost."""
-    connection: Any = pool
+    async with reading(pool) as connection:
+        times = await find_times(connection, visitor.clinic, visit_type, wish, now=now)
+        holding = await _holding(request, visitor, connection, visit_type)
     return page(
         visitor,
         "times.html",
         here=times_url(visit_type, wish),
         visit_type=visit_type,
-        times=await find_times(connection, visitor.clinic, visit_type, wish, now=now),
+        times=times,
         typed=typed or Typed(),
         refusal=None,
-        holding=await _holding(request, visitor, pool, visit_type),
+        holding=holding,
     )
 
 
@@ -80,19 +82,20 @@ async def refused_page(
 
     ``who`` is the choice that stays, ``lost_with`` the therapist with whom the start was lost; None is anybody.
     """
-    connection: Any = pool
     lost = visitor.clinic.local(starts_at)
     nearest: Sequence[Slot] = refused.members.get("alternatives", ())
     days = [slot.starts_at.date() for slot in nearest]
     wish = Wish(who=who, day=lost.date() if lost.date() in days else next(iter(days), None))
     taken = lost if isinstance(refused, SlotTaken | HoldExpired) else None
+    async with reading(pool) as connection:
+        times = await find_times(connection, visitor.clinic, visit_type, wish, now=now, taken=taken)
     return page(
         visitor,
         "times.html",
         status=CONFLICT,
         here=times_url(visit_type, wish),
         visit_type=visit_type,
-        times=await find_times(connection, visitor.clinic, visit_type, wish, now=now, taken=taken),
+        times=times,
         typed=typed,
         refusal=_refusal(visitor, lost, lost_with, refused),
         holding=None,
@@ -144,9 +147,10 @@ def _refusal(
     return visitor.say(key, time=time, name=name), visitor.say("taken.then")
 
 
-async def _holding(request: PageRequest, visitor: Visitor, pool: Pool, visit_type: VisitType) -> tuple[str, str] | None:
+async def _holding(
+    request: PageRequest, visitor: Visitor, connection: Connection, visit_type: VisitType
+) -> tuple[str, str] | None:
     """Return when and where the browser holds a time of this type already: whoever goes back can go on with it."""
-    connection: Any = pool
     for own in own_holds(request):
         try:
             held = await find_hold(connection, visitor.clinic, own.id, own.token)

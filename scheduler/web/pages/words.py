@@ -174,6 +174,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "We’ll text and email you a reminder on {day}.",
         "Le enviaremos un mensaje y un correo de recordatorio el {day}.",
     ),
+    "sms.off": (
+        "Texts are off. Text START to turn them on.",
+        "Los mensajes están desactivados. Envíe START para activarlos.",
+    ),
     "then.change": (
         "To change or cancel your visit, call us at {phone}.",
         "Para cambiar o cancelar su cita, llámenos al {phone}.",
