@@ -268,7 +268,9 @@ async def test_no_phone_number_is_ever_logged(
             await channel.find(envelope(), datetime.now(UTC))
     # The simulator's own access log is another process's in life.
     said = [record.getMessage() for record in caplog.records if not record.name.startswith("aiohttp.access")]
-    assert len(logs) == 6, "every attempt, and the list that failed"
+    # Other parts of a running application may log beside us.
+    entries = [entry for entry in logs if entry.get("message_id")]
+    assert len(entries) == 6, "every attempt, and the list that failed"
     assert PHONE[2:] not in f"{logs} {said}"
     assert "mañana" not in f"{logs} {said}"
 
