@@ -8,13 +8,11 @@ from typing import cast
 
 from litestar import Litestar
 from litestar.config.app import AppConfig
-from litestar.datastructures import State
+from litestar.datastructures import CacheControlHeader, State
 from litestar.di import NamedDependency, Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
-from litestar.template.config import TemplateConfig
 
 from scheduler.channels.texts import Texts, load_texts
 from scheduler.services.directory import keep_fresh, open_directory
@@ -46,7 +44,13 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None) -> Li
             MessageController,
             HealthController,
             *page_handlers(settings),
-            create_static_files_router(path="/static", directories=[_HERE / "static"], include_in_schema=False),
+            # Pages name static files with a hash of their content, so a browser may keep them for good.
+            create_static_files_router(
+                path="/static",
+                directories=[_HERE / "static"],
+                include_in_schema=False,
+                cache_control=CacheControlHeader(public=True, max_age=31_536_000, immutable=True),
+            ),
         ],
         lifespan=[_open],
         state=State({"settings": settings, "texts": texts, "keys_noted": {}}),
@@ -61,7 +65,6 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None) -> Li
         before_send=[stamp],
         request_class=StrictRequest,
         request_max_body_size=BODY_LIMIT,
-        template_config=TemplateConfig(directory=_HERE / "templates", engine=JinjaTemplateEngine),
         openapi_config=OpenAPIConfig(
             title="Scheduler",
             version="1",
