@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.errors import ConfigurationError
-from scheduler.settings import MASK, SETTINGS, Settings, load_settings
+from scheduler.settings import SETTINGS, Settings, load_settings
+from scheduler.settings.forms import MASK
 
 KEY = "k" * 32
 TWILIO = {

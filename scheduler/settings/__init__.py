@@ -5,29 +5,24 @@ variable counts as not set, so that a compose file may pass on what it does not 
 """
 
 import difflib
-import ipaddress
 import os
-import re
 import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from email.utils import parseaddr
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from scheduler.errors import ConfigurationError
+from scheduler.settings import forms
+from scheduler.settings.forms import MINIMUM_SECRET_LENGTH, is_loopback, local_url
 
 # A variable that begins with one of these is meant for us, so one that we do not know is a mistake.
 OUR_PREFIXES = ("SCHEDULER_", "TWILIO_", "SMTP_", "SMS_", "EMAIL_", "MESSAGE_")
 
 SECRET_KEY_FILE = "secret_key"  # noqa: S105 - the name of a file, not what is in it
-MINIMUM_SECRET_LENGTH = 32
-MASK = "********"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,181 +69,53 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-def _text(raw: str) -> str:
-    return raw
-
-
-def _path(raw: str) -> Path:
-    return Path(raw).expanduser()
-
-
-def _optional_file(raw: str) -> Path | None:
-    if raw and not os.access(_path(raw), os.R_OK):
-        raise ValueError("must name a file that can be read")
-    return _path(raw) if raw else None
-
-
-def _flag(raw: str) -> bool:
-    answers = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if raw.lower() not in answers:
-        raise ValueError("must be true or false")
-    return answers[raw.lower()]
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(raw: str) -> int:
-        if not raw.isascii() or not raw.isdigit() or not low <= int(raw) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(raw)
-
-    return parse
-
-
-def _choice(*choices: str) -> Callable[[str], str]:
-    def parse(raw: str) -> str:
-        if raw.lower() not in choices:
-            raise ValueError(f"must be {', '.join(choices[:-1])} or {choices[-1]}")
-        return raw.lower()
-
-    return parse
-
-
-def _rising_seconds(raw: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in raw.split(",")]
-    seconds = tuple(int(part) for part in parts if part.isascii() and part.isdigit())
-    if len(seconds) != len(parts) or min(seconds) < 1 or any(a >= b for a, b in pairwise(seconds)):
-        raise ValueError("must be rising whole seconds separated by commas, such as 15,45,120,300")
-    return seconds
-
-
-def _address(raw: str) -> str:
-    try:
-        return str(ipaddress.ip_address("127.0.0.1" if raw == "localhost" else raw))
-    except ValueError:
-        raise ValueError("must be an IP address to listen on, such as 127.0.0.1 or 0.0.0.0") from None
-
-
-def _split(raw: str) -> SplitResult:
-    try:
-        parts = urlsplit(raw)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("is not an address that can be read") from None
-    return parts
-
-
-def _database_url(raw: str) -> str:
-    if raw and _split(raw).scheme not in ("postgresql", "postgres"):
-        raise ValueError("must begin with postgresql://")
-    return raw
-
-
-def _base_url(raw: str) -> str:
-    parts = _split(raw)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be a web address such as https://clinic.example")
-    return raw.rstrip("/")
-
-
-def _safe_base_url(raw: str) -> str:
-    url = _base_url(raw)
-    parts = _split(url)
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("must begin with https:// unless it is on this machine")
-    return url
-
-
-def _secret_key(raw: str) -> str:
-    if raw and len(raw) < MINIMUM_SECRET_LENGTH:
-        raise ValueError(f"must have at least {MINIMUM_SECRET_LENGTH} characters")
-    return raw
-
-
-def _sender(raw: str) -> str:
-    if raw and ("@" not in parseaddr(raw)[1] or "\n" in raw or "\r" in raw):
-        raise ValueError("must be an email address such as Clinic <desk@clinic.example>")
-    return raw
-
-
-def _beginning(prefix: str) -> Callable[[str], str]:
-    def parse(raw: str) -> str:
-        if raw and not raw.startswith(prefix):
-            raise ValueError(f"must begin with {prefix}")
-        return raw
-
-    return parse
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address can only mean this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
-
-
-def _shown_secret(value: str) -> str:
-    return MASK if value else ""
-
-
-def _shown_url(value: str) -> str:
-    # Rather too much is hidden than too little: a password may hold any sign, and may stand among the parameters.
-    return re.sub(r"(//[^:@]*:).*(?=@)|((?:^|[?&])\w*password=)[^&]*", rf"\1\2{MASK}", value)
-
-
 class Setting(NamedTuple):
     """How one setting is read and shown. ``default`` is written as it would be in the environment."""
 
     parse: Callable[[str], Any]
     default: str = ""
-    show: Callable[[Any], str] = _shown
+    show: Callable[[Any], str] = forms.shown
 
 
 SETTINGS: dict[str, Setting] = {
-    "DATABASE_URL": Setting(_database_url, show=_shown_url),
+    "DATABASE_URL": Setting(forms.database_url, show=forms.shown_url),
     # PostgreSQL's own default allows 100 connections: two web processes and two workers leave room for people.
-    "DATABASE_POOL_SIZE": Setting(_integer(2, 200), "10"),
+    "DATABASE_POOL_SIZE": Setting(forms.integer(2, 200), "10"),
     # asyncpg's own default. Must be 0 behind PgBouncer in transaction mode, which moves sessions between clients.
-    "DATABASE_STATEMENT_CACHE_SIZE": Setting(_integer(0, 10000), "100"),
+    "DATABASE_STATEMENT_CACHE_SIZE": Setting(forms.integer(0, 10000), "100"),
     # For tests only: a server with fsync or synchronous_commit off is faster and loses acknowledged bookings.
-    "DATABASE_ALLOW_UNSAFE": Setting(_flag, "false"),
-    "SCHEDULER_DATA": Setting(_path, ".data"),
-    "SCHEDULER_CLINIC": Setting(_path, "config/clinic.toml"),
-    "HOST": Setting(_address, "127.0.0.1"),
-    "PORT": Setting(_integer(1, 65535), "8000"),
+    "DATABASE_ALLOW_UNSAFE": Setting(forms.flag, "false"),
+    "SCHEDULER_DATA": Setting(forms.path, ".data"),
+    "SCHEDULER_CLINIC": Setting(forms.path, "config/clinic.toml"),
+    "HOST": Setting(forms.address, "127.0.0.1"),
+    "PORT": Setting(forms.integer(1, 65535), "8000"),
     # Links in messages and the check of Twilio's signatures; never taken from what a client sent.
-    "PUBLIC_BASE_URL": Setting(_base_url),
-    "SECRET_KEY": Setting(_secret_key, show=_shown_secret),
-    "SMS_CHANNEL": Setting(_choice("preview", "twilio"), "preview"),
-    "TWILIO_ACCOUNT_SID": Setting(_beginning("AC")),
-    "TWILIO_AUTH_TOKEN": Setting(_text, show=_shown_secret),
-    "TWILIO_MESSAGING_SERVICE_SID": Setting(_beginning("MG")),
-    "TWILIO_FROM": Setting(_text),
+    "PUBLIC_BASE_URL": Setting(forms.base_url),
+    "SECRET_KEY": Setting(forms.secret_key, show=forms.shown_secret),
+    "SMS_CHANNEL": Setting(forms.choice("preview", "twilio"), "preview"),
+    "TWILIO_ACCOUNT_SID": Setting(forms.beginning("AC")),
+    "TWILIO_AUTH_TOKEN": Setting(forms.text, show=forms.shown_secret),
+    "TWILIO_MESSAGING_SERVICE_SID": Setting(forms.beginning("MG")),
+    "TWILIO_FROM": Setting(forms.text),
     # Another place answers for Twilio in tests. The account's token travels there, so never in the clear.
-    "TWILIO_API_BASE_URL": Setting(_safe_base_url, "https://api.twilio.com"),
-    "EMAIL_CHANNEL": Setting(_choice("preview", "smtp"), "preview"),
-    "SMTP_HOST": Setting(_text),
-    "SMTP_PORT": Setting(_integer(1, 65535), "587"),
-    "SMTP_USERNAME": Setting(_text),
-    "SMTP_PASSWORD": Setting(_text, show=_shown_secret),
-    "SMTP_TLS": Setting(_choice("starttls", "implicit", "none"), "starttls"),
+    "TWILIO_API_BASE_URL": Setting(forms.safe_base_url, "https://api.twilio.com"),
+    "EMAIL_CHANNEL": Setting(forms.choice("preview", "smtp"), "preview"),
+    "SMTP_HOST": Setting(forms.text),
+    "SMTP_PORT": Setting(forms.integer(1, 65535), "587"),
+    "SMTP_USERNAME": Setting(forms.text),
+    "SMTP_PASSWORD": Setting(forms.text, show=forms.shown_secret),
+    "SMTP_TLS": Setting(forms.choice("starttls", "implicit", "none"), "starttls"),
     # An extra authority to trust, for a mail server inside the house whose certificate no public one signed.
-    "SMTP_CA_FILE": Setting(_optional_file),
-    "EMAIL_FROM": Setting(_sender),
+    "SMTP_CA_FILE": Setting(forms.optional_file),
+    "EMAIL_FROM": Setting(forms.sender),
     # How long a worker may take over one message before another may look at it. Longer than any provider's timeout.
-    "MESSAGE_LEASE_SECONDS": Setting(_integer(5, 3600), "60"),
+    "MESSAGE_LEASE_SECONDS": Setting(forms.integer(5, 3600), "60"),
     # When, after a send that may or may not have arrived, the provider is asked. Providers list a message seconds
     # after taking it, so the last moment is far behind that: only after it may the message be sent again.
-    "MESSAGE_RECONCILE_SECONDS": Setting(_rising_seconds, "15,45,120,300"),
+    "MESSAGE_RECONCILE_SECONDS": Setting(forms.rising_seconds, "15,45,120,300"),
     # People read a terminal, machines read the rest: json unless standard error is a terminal.
-    "LOG_FORMAT": Setting(_choice("console", "json")),
-    "LOG_LEVEL": Setting(_choice("debug", "info", "warning", "error"), "info"),
+    "LOG_FORMAT": Setting(forms.choice("console", "json")),
+    "LOG_LEVEL": Setting(forms.choice("debug", "info", "warning", "error"), "info"),
 }
 
 
@@ -284,16 +151,8 @@ def _parse(name: str, raw: str) -> Any:
     try:
         return setting.parse(raw or setting.default)
     except ValueError as problem:
-        secret = setting.show is not _shown
+        secret = setting.show is not forms.shown
         raise ConfigurationError(f"{name} {problem}{'' if secret else f', not {raw!r}'}.") from None
-
-
-def local_url(host: str, port: int) -> str:
-    """Return the address at which this machine reaches what listens on the host and port."""
-    address = ipaddress.ip_address(host)
-    # Listening on every address is no address to go to; the loopback of the same family is.
-    shown = {4: "127.0.0.1", 6: "::1"}[address.version] if address.is_unspecified else str(address)
-    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
 
 def _complaints(values: Mapping[str, Any]) -> list[str]:
