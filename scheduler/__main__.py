@@ -1,17 +1,24 @@
-"""The command line: it reads what was typed, calls what does the work, and says how it went in one line or table."""
+"""The command line: it reads what was typed, calls what does the work, and says how it went in one line or table.
+
+Each command imports its own module when it runs, so that the web process starts without the tools of the others.
+"""
+
+import signal
+
+if __name__ == "__main__":
+    # A Ctrl-C while the rest is still being imported ends the process without a trace.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import asyncio
 import functools
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, cast
 
 import click
 
-from scheduler.commands import clinics, desk, keys, serve, up
-from scheduler.errors import ConfigurationError, SchedulerError
-from scheduler.migrate import downgrade, upgrade
+from scheduler.errors import ConfigurationError, PlacementRefused, SchedulerError
 from scheduler.postgres import attached
 from scheduler.settings import Settings, load_settings
 from scheduler.telemetry import configure_logging
@@ -36,8 +43,9 @@ def _plainly(command: Callable[Parameters, Any]) -> Callable[Parameters, None]:
                 asyncio.run(result)  # pyright: ignore[reportUnknownArgumentType]
         except (ConfigurationError, SchedulerError) as problem:
             click.echo(f"scheduler: {problem}", err=True)
-            for line in desk.alternatives_of(problem):
-                click.echo(line, err=True)
+            if isinstance(problem, PlacementRefused):
+                for slot in cast("list[Any]", problem.members.get("alternatives", [])):
+                    click.echo(f"  open instead: {slot.starts_at:%a %b %d %I:%M %p} with {slot.therapist}", err=True)
             sys.exit(2)
         except KeyboardInterrupt:
             sys.exit(130)
@@ -57,6 +65,8 @@ def main() -> None:
 @_plainly
 def up_command() -> None:
     """Run everything here: embedded PostgreSQL, migrations, the clinic, web and worker. Ctrl-C stops it."""
+    from scheduler.commands import up
+
     up.run(_settings(database=False))
 
 
@@ -64,6 +74,8 @@ def up_command() -> None:
 @_plainly
 def web_command() -> None:
     """Serve the pages and the API. Any number of these may share a database."""
+    from scheduler.commands import serve
+
     serve.run_web(_settings())
 
 
@@ -71,6 +83,8 @@ def web_command() -> None:
 @_plainly
 def worker_command() -> None:
     """Send messages and keep house. Any number of these may share a database."""
+    from scheduler.commands import serve
+
     serve.run_worker(_settings())
 
 
@@ -80,6 +94,8 @@ def worker_command() -> None:
 @_plainly
 def migrate_command(revision: str, down: bool) -> None:
     """Bring the database's schema up to this release."""
+    from scheduler.migrate import downgrade, upgrade
+
     settings = _settings()
     (downgrade if down else upgrade)(settings.database_url, revision)
     click.echo(f"The schema is at {'the newest revision' if revision == 'head' else revision}.")
@@ -90,6 +106,8 @@ def migrate_command(revision: str, down: bool) -> None:
 @_plainly
 def apply_command(dry_run: bool) -> Coroutine[Any, Any, None]:
     """Load the clinic file (SCHEDULER_CLINIC) and say what changes. What the desk set by API stays."""
+    from scheduler.commands import clinics
+
     return clinics.apply(_settings(), dry_run=dry_run)
 
 
@@ -97,7 +115,9 @@ def apply_command(dry_run: bool) -> Coroutine[Any, Any, None]:
 @_plainly
 def check_command() -> None:
     """Say what is configured and what is missing; try the database, Twilio and SMTP without sending anything."""
-    sys.exit(asyncio.run(clinics.check(_settings(database=False))))
+    from scheduler.commands import check
+
+    sys.exit(asyncio.run(check.check(_settings(database=False))))
 
 
 @main.group("api-key")
@@ -116,6 +136,8 @@ def create_key_command(name: str, scopes: tuple[str, ...], clinic_code: str | No
     Scopes: visits:read, visits:write, schedule:write, patients:read, patients:write, messages:read,
     messages:write, admin.
     """
+    from scheduler.commands import keys
+
     return keys.create(_settings(), name, list(scopes), clinic_code)
 
 
@@ -124,6 +146,8 @@ def create_key_command(name: str, scopes: tuple[str, ...], clinic_code: str | No
 @_plainly
 def list_keys_command(clinic_code: str | None) -> Coroutine[Any, Any, None]:
     """List the keys and when they were last used."""
+    from scheduler.commands import keys
+
     return keys.show(_settings(), clinic_code)
 
 
@@ -133,6 +157,8 @@ def list_keys_command(clinic_code: str | None) -> Coroutine[Any, Any, None]:
 @_plainly
 def revoke_key_command(key_id: Any, clinic_code: str | None) -> Coroutine[Any, Any, None]:
     """Make a key useless at once."""
+    from scheduler.commands import keys
+
     return keys.revoke(_settings(), key_id, clinic_code)
 
 
@@ -147,6 +173,8 @@ def slots_command(
     visit_type: str, from_date: str | None, days: int, therapist: str | None, clinic_code: str | None
 ) -> Coroutine[Any, Any, None]:
     """Print the open times of a visit type as a table: a row a day, therapists beside each time."""
+    from scheduler.commands import desk
+
     return desk.slots(_settings(), visit_type, from_date, days, therapist, clinic_code)
 
 
@@ -164,6 +192,8 @@ def slots_command(
 @_plainly
 def book_command(visit_type: str, starts_at: str, clinic_code: str | None, **patient: Any) -> Coroutine[Any, Any, None]:
     """Book a visit as the front desk would. START is clinic time, such as 2026-12-08T09:45."""
+    from scheduler.commands import desk
+
     return desk.book(_settings(), visit_type, starts_at, clinic_code, **patient)
 
 

@@ -1,22 +1,11 @@
-"""`scheduler apply` and `scheduler check`: the clinic as data, and whether everything is in place."""
+"""`scheduler apply`: the clinic as data, loaded into the database."""
 
-from collections.abc import Awaitable, Callable
-
-import asyncpg
 import click
-import msgspec
 
-from scheduler.channels.reachability import reach_smtp, reach_twilio
-from scheduler.channels.texts import lint, load_texts
-from scheduler.commands.opening import print_table
 from scheduler.domain.clinic_changes import describe
-from scheduler.errors import ConfigurationError
-from scheduler.postgres import attached
 from scheduler.services.clinic_files import apply_files, read_files
 from scheduler.settings import Settings
-from scheduler.store.clinics import load_clinics
 from scheduler.store.connections import open_pool
-from scheduler.store.schema import current_revision, newest_revision
 from scheduler.store.units import unit_of_work
 
 
@@ -30,72 +19,3 @@ async def apply(settings: Settings, *, dry_run: bool) -> None:
             click.echo(f"warning: {warning}", err=True)
     for line in describe(changes, dry_run=dry_run):
         click.echo(line)
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What one check found: a line for people, and whether it must be mended."""
-
-    ok: bool
-    text: str
-
-
-async def check(settings: Settings) -> int:
-    """Print every setting and what each check found; return the exit code, 1 where something must be mended.
-
-    Nothing is sent and nothing is changed.
-    """
-    print_table(
-        ("Setting", "Value", ""),
-        [(name, value, "" if given_by_default else "set") for name, value, given_by_default in settings.rows()],
-    )
-    click.echo()
-    checks: list[Callable[[Settings], Awaitable[list[Finding]]]] = [
-        _check_files,
-        _check_database,
-        _check_channels,
-    ]
-    findings = [finding for each in checks for finding in await each(settings)]
-    for finding in findings:
-        click.echo(f"{'ok     ' if finding.ok else 'PROBLEM'}  {finding.text}")
-    return 0 if all(finding.ok for finding in findings) else 1
-
-
-async def _check_files(settings: Settings) -> list[Finding]:
-    try:
-        files = read_files(settings.scheduler_clinic)
-        texts = load_texts(settings.scheduler_clinic.parent / "messages")
-    except ConfigurationError as problem:
-        return [Finding(False, str(problem))]
-    findings = [Finding(True, f"Clinic files: {', '.join(file.settings.name for file in files)}")]
-    for file in files:
-        findings += [Finding(True, f"note: {warning}") for warning in file.warnings]
-        findings += [Finding(False, fault) for fault in lint(texts, file.settings.sms_name, file.settings.phone)]
-    return findings
-
-
-async def _check_database(settings: Settings) -> list[Finding]:
-    try:
-        async with open_pool(attached(settings)) as pool, pool.acquire() as connection:
-            revision = await current_revision(connection)
-            if revision != newest_revision():
-                return [Finding(False, "The database's schema is not current: run `scheduler migrate`.")]
-            clinics = await load_clinics(connection)
-    except (ConfigurationError, asyncpg.PostgresError) as problem:
-        return [Finding(False, str(problem))]
-    if not clinics:
-        return [Finding(False, "The database holds no clinic: run `scheduler apply`.")]
-    return [Finding(True, f"Database: schema current, {len(clinics)} clinic(s) loaded")]
-
-
-async def _check_channels(settings: Settings) -> list[Finding]:
-    findings: list[Finding] = []
-    for name, chosen, reach in (
-        ("Texts", settings.sms_channel, reach_twilio),
-        ("Email", settings.email_channel, reach_smtp),
-    ):
-        if chosen == "preview":
-            findings.append(Finding(True, f"{name}: previewed, nothing is sent"))
-            continue
-        trouble = await reach(settings)
-        findings.append(Finding(not trouble, trouble or f"{name}: {chosen} answers and takes our credentials"))
-    return findings

@@ -10,8 +10,8 @@ from scheduler.domain.actors import COMMAND_LINE
 from scheduler.domain.availability import day_end, day_start
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.times import day_pieces
-from scheduler.errors import ConfigurationError, InvalidRequest, PlacementRefused
-from scheduler.services.availability import Slot, list_slots
+from scheduler.errors import ConfigurationError, InvalidRequest
+from scheduler.services.availability import list_slots
 from scheduler.services.bookings import Booking
 from scheduler.services.bookings import book as book_visit
 from scheduler.settings import Settings
@@ -115,12 +115,6 @@ async def book(
                 for message in reversed(messages)
             ],
         )
-
-
-def alternatives_of(problem: Exception) -> list[str]:
-    """Return lines that offer other times, where a refused booking brought some."""
-    found: list[Slot] = problem.members.get("alternatives", []) if isinstance(problem, PlacementRefused) else []
-    return [f"  open instead: {slot.starts_at:%a %b %d %I:%M %p} with {slot.therapist}" for slot in found]
 
 
 def _without_repeats(rows: list[tuple[str, str, str]], index: int) -> tuple[str, str, str]:

@@ -85,7 +85,8 @@ async def open_pool(settings: Settings) -> AsyncGenerator[Pool]:
     finally:
         try:
             await asyncio.wait_for(pool.close(), timeout=3)
-        except TimeoutError:
+        except (OSError, TimeoutError, asyncpg.InterfaceError):
+            # The server is slow to let go, or went first.
             pool.terminate()
 
 
