@@ -7,9 +7,8 @@ import click
 
 from scheduler.commands.opening import clinic_work, print_table
 from scheduler.domain.actors import COMMAND_LINE
-from scheduler.domain.availability import day_end, day_start
 from scheduler.domain.clinics import Clinic
-from scheduler.domain.times import day_pieces
+from scheduler.domain.times import day_end, day_pieces, day_start
 from scheduler.errors import ConfigurationError, InvalidRequest
 from scheduler.services.availability import list_slots
 from scheduler.services.bookings import Booking

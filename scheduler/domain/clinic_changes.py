@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from scheduler.domain.availability import WeeklyWindow
+from scheduler.domain.calendars import WeeklyWindow
 from scheduler.domain.clinic_files import ClinicFile, DatedWindows
 from scheduler.domain.clinic_parts import WEEKDAYS
 from scheduler.domain.times import DAY, Span

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from scheduler.domain.availability import WeeklyWindow
+from scheduler.domain.calendars import WeeklyWindow
 from scheduler.domain.clinic_parts import (
     BookingPart,
     Closure,

@@ -12,7 +12,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from msgspec import Meta, field
 
-from scheduler.domain.availability import WeeklyWindow
+from scheduler.domain.calendars import WeeklyWindow
 from scheduler.domain.clinics import Channel, Credential, Language
 from scheduler.domain.documents import Part, Problem, Spelled, did_you_mean
 from scheduler.domain.times import DAY, Span

@@ -103,3 +103,19 @@ def wall_spans(day: date, start: int, end: int, zone: ZoneInfo) -> list[Span]:
             if low < high:
                 spans.append((first + low - wall, first + high - wall))
     return spans
+
+
+def day_start(day: date, zone: ZoneInfo) -> int:
+    """Return the epoch minute at which a local date begins, or at which the next does where there is no such date."""
+    pieces = day_pieces(day, zone)
+    return pieces[0][0] if pieces else day_start(day + timedelta(days=1), zone)
+
+
+def day_end(day: date, zone: ZoneInfo) -> int:
+    """Return the epoch minute at which a local date has ended, which is when the next begins."""
+    return day_start(day + timedelta(days=1), zone)
+
+
+def overlap(one: Span, other: Span) -> bool:
+    """Whether two spans share a minute; touching is not sharing."""
+    return one[0] < other[1] and other[0] < one[1]

@@ -5,18 +5,9 @@ from datetime import date, datetime
 
 import msgspec
 
-from scheduler.domain.availability import (
-    Opening,
-    calendar_bounds,
-    day_end,
-    day_start,
-    earliest_start,
-    latest_start,
-    nearest,
-    open_starts,
-)
+from scheduler.domain.availability import Opening, calendar_bounds, earliest_start, latest_start, nearest, open_starts
 from scheduler.domain.clinics import Clinic, Therapist, VisitType
-from scheduler.domain.times import DAY, Span, epoch_minute, instant_at
+from scheduler.domain.times import DAY, Span, day_end, day_start, epoch_minute, instant_at
 from scheduler.errors import NotBookableOnline
 from scheduler.store.availability import load_calendar
 from scheduler.store.connections import Connection

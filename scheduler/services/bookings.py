@@ -13,15 +13,14 @@ from scheduler.domain.messages import kinds, plan_notice, plan_reminders
 from scheduler.domain.patients import Patient, PatientDetails, name_key
 from scheduler.domain.visits import Visit
 from scheduler.errors import HoldExpired, HoldNotFound, NotFound, SlotTaken
-from scheduler.ids import new_id
 from scheduler.services.holds import find_hold
-from scheduler.services.placement import Wish, occupied_by, placed
+from scheduler.services.placement import Wish, draft, occupied_by, placed
 from scheduler.services.visits import BookedVisit, audit_visit, patient_of
 from scheduler.store import visits as store
 from scheduler.store.connections import Connection
+from scheduler.store.holds import HeldVisit, book_held
 from scheduler.store.messages import add_messages
 from scheduler.store.patients import add_consent, fetch_patient, find_or_add_patient
-from scheduler.store.visits import HeldVisit
 
 
 class Booking(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,25 +62,7 @@ async def book(
     )
 
     async def write(placement: Placement) -> Visit:
-        visit = Visit(
-            id=new_id(),
-            status="booked",
-            version=1,
-            visit_type=visit_type.code,
-            therapist_id=placement.therapist,
-            room_id=placement.room,
-            equipment_ids=placement.equipment,
-            patient_id=patient.id,
-            starts_at=starts_at,
-            ends_at=wish.ends_at,
-            created_by=actor.name,
-            created_at=now,
-            booked_at=now,
-            cancel_reason=None,
-            overbook_reason=overbook_reason,
-            previous_status=None,
-            status_changed_at=now,
-        )
+        visit = draft(wish, placement, status="booked", actor=actor, now=now, overbook_reason=overbook_reason)
         await store.insert_visit(connection, clinic.id, visit, occupied_by(wish, placement))
         return visit
 
@@ -128,7 +109,7 @@ async def book_hold(
         chosen = msgspec.structs.replace(
             visit, patient_id=patient.id, room_id=placement.room, equipment_ids=placement.equipment
         )
-        booked = await store.book_held(connection, clinic.id, chosen, created_by=actor.name, now=now)
+        booked = await book_held(connection, clinic.id, chosen, created_by=actor.name, now=now)
         if booked is not None:
             await store.occupy(connection, clinic.id, visit.id, occupied_by(wish, placement))
         return booked

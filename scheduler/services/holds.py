@@ -13,12 +13,12 @@ from scheduler.domain.availability import Placement
 from scheduler.domain.clinics import Clinic, Therapist, VisitType
 from scheduler.domain.visits import Visit
 from scheduler.errors import HoldExpired, HoldNotFound, WrongStatus
-from scheduler.ids import new_id
-from scheduler.services.placement import Wish, occupied_by, placed
-from scheduler.store import visits as store
-from scheduler.store.audit import add_audit_event
+from scheduler.services.placement import Wish, draft, occupied_by, placed
+from scheduler.services.visits import audit_visit
+from scheduler.store import holds as store
 from scheduler.store.connections import Connection
-from scheduler.store.visits import HeldVisit
+from scheduler.store.holds import HeldVisit
+from scheduler.store.visits import insert_visit
 
 EXTENSIONS = 10
 
@@ -51,26 +51,8 @@ async def place_hold(
     token = secrets.token_urlsafe(32)
 
     async def write(placement: Placement) -> Hold:
-        visit = Visit(
-            id=new_id(),
-            status="held",
-            version=1,
-            visit_type=visit_type.code,
-            therapist_id=placement.therapist,
-            room_id=placement.room,
-            equipment_ids=placement.equipment,
-            patient_id=None,
-            starts_at=starts_at,
-            ends_at=wish.ends_at,
-            created_by=actor.name,
-            created_at=now,
-            booked_at=None,
-            cancel_reason=None,
-            overbook_reason=None,
-            previous_status=None,
-            status_changed_at=now,
-        )
-        expires_at = await store.insert_visit(
+        visit = draft(wish, placement, status="held", actor=actor, now=now)
+        expires_at = await insert_visit(
             connection,
             clinic.id,
             visit,
@@ -79,7 +61,7 @@ async def place_hold(
             hold_minutes=clinic.settings.hold_minutes,
         )
         assert expires_at is not None  # noqa: S101 - holds run out
-        await _audit(connection, clinic, actor, "hold.placed", visit)
+        await audit_visit(connection, clinic, actor, "hold.placed", visit, {"starts_at": visit.starts_at})
         return Hold(visit=visit, token=token, expires_at=expires_at)
 
     return await placed(connection, clinic, wish, now=now, write=write)
@@ -108,7 +90,7 @@ async def extend_hold(
     if held.extensions >= EXTENSIONS:
         raise WrongStatus(f"A hold can be extended {EXTENSIONS} times.", visit_status="held", allowed=[])
     expires_at = await store.extend_hold(connection, clinic.id, hold_id, clinic.settings.hold_minutes)
-    await _audit(connection, clinic, actor, "hold.extended", held.visit)
+    await audit_visit(connection, clinic, actor, "hold.extended", held.visit, {"starts_at": held.visit.starts_at})
     return held.visit, expires_at
 
 
@@ -117,18 +99,6 @@ async def release_hold(connection: Connection, clinic: Clinic, hold_id: UUID, to
     held = await find_hold(connection, clinic, hold_id, token, for_update=True)
     if held.visit.status == "held":
         await store.expire_hold(connection, clinic.id, hold_id)
-        await _audit(connection, clinic, actor, "hold.released", held.visit)
+        await audit_visit(connection, clinic, actor, "hold.released", held.visit, {"starts_at": held.visit.starts_at})
     elif held.visit.status != "expired":
         raise WrongStatus("This hold has become a visit.", visit_status=held.visit.status, allowed=[])
-
-
-async def _audit(connection: Connection, clinic: Clinic, actor: Actor, action: str, visit: Visit) -> None:
-    await add_audit_event(
-        connection,
-        clinic.id,
-        actor=actor.name,
-        action=action,
-        visit_id=visit.id,
-        request_id=actor.request_id,
-        details={"visit_type": visit.visit_type, "starts_at": visit.starts_at},
-    )

@@ -8,29 +8,25 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from scheduler.domain.availability import (
-    Placement,
-    calendar_bounds,
-    check_booking_rules,
-    day_end,
-    day_start,
-    overbook,
-    place,
-)
+from scheduler.domain.actors import Actor
+from scheduler.domain.availability import Placement, calendar_bounds, check_booking_rules, overbook, place
 from scheduler.domain.clinics import Clinic, Place, Therapist, VisitType
-from scheduler.domain.times import Span, epoch_minute, instant_at
+from scheduler.domain.times import Span, day_end, day_start, epoch_minute, instant_at
+from scheduler.domain.visits import Visit
 from scheduler.errors import PlacementRefused, SlotTaken
+from scheduler.ids import new_id
 from scheduler.services.availability import alternatives
 from scheduler.store.availability import load_calendar
 from scheduler.store.connections import Connection
+from scheduler.store.holds import expire_holds
 from scheduler.store.locks import lock_days, release_days, try_lock_days
-from scheduler.store.visits import Occupied, ResourceTaken, expire_holds
+from scheduler.store.visits import Occupied, ResourceTaken
 
 Written = TypeVar("Written")
 
@@ -145,6 +141,37 @@ async def _find_place(connection: Connection, clinic: Clinic, wish: Wish, bounds
     if wish.bound_at is not None:
         check_booking_rules(visit_type, clinic, start, wish.bound_at)
     return place(calendar, clinic, visit_type, start, therapist=wish.therapist, room=room)
+
+
+def draft(
+    wish: Wish,
+    placement: Placement,
+    *,
+    status: Literal["held", "booked"],
+    actor: Actor,
+    now: datetime,
+    overbook_reason: str | None = None,
+) -> Visit:
+    """Return the new visit that a wish becomes once it is placed; it is not written yet."""
+    return Visit(
+        id=new_id(),
+        status=status,
+        version=1,
+        visit_type=wish.visit_type.code,
+        therapist_id=placement.therapist,
+        room_id=placement.room,
+        equipment_ids=placement.equipment,
+        patient_id=wish.patient_id,
+        starts_at=wish.starts_at,
+        ends_at=wish.ends_at,
+        created_by=actor.name,
+        created_at=now,
+        booked_at=now if status == "booked" else None,
+        cancel_reason=None,
+        overbook_reason=overbook_reason,
+        previous_status=None,
+        status_changed_at=now,
+    )
 
 
 def occupied_by(wish: Wish, placement: Placement) -> list[Occupied]:

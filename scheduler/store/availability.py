@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, timedelta
 from uuid import UUID
 
-from scheduler.domain.availability import Calendar, PlaceCalendar, TherapistCalendar, WeeklyWindow
+from scheduler.domain.calendars import Calendar, PlaceCalendar, TherapistCalendar, WeeklyWindow
 from scheduler.domain.clinics import Clinic, VisitType
 from scheduler.domain.times import Span, instant_at, local_dates
 from scheduler.store.connections import Connection

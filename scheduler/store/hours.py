@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from scheduler.domain.availability import WeeklyWindow
+from scheduler.domain.calendars import WeeklyWindow
 from scheduler.domain.clinic_files import DatedWindows
 from scheduler.ids import new_id
 from scheduler.store.connections import Connection

@@ -11,8 +11,9 @@ from scheduler.domain.visits import LIVE, Status, Visit
 from scheduler.store.connections import Connection
 from scheduler.store.rows import to_struct
 
-_COLUMNS = """id, status, version, visit_type, therapist_id, room_id, equipment_ids, patient_id, starts_at, ends_at,
-    created_by, created_at, booked_at, cancel_reason, overbook_reason, previous_status, status_changed_at"""
+# The columns of a ``Visit``, for every statement that returns one.
+VISIT_COLUMNS = """id, status, version, visit_type, therapist_id, room_id, equipment_ids, patient_id, starts_at,
+    ends_at, created_by, created_at, booked_at, cancel_reason, overbook_reason, previous_status, status_changed_at"""
 
 
 class Occupied(msgspec.Struct, frozen=True):
@@ -23,49 +24,17 @@ class Occupied(msgspec.Struct, frozen=True):
     ends: datetime
 
 
-class HeldVisit(msgspec.Struct, frozen=True, kw_only=True):
-    """A hold as its holder must prove it: the visit that it is or became, and the token's hash.
-
-    ``expired`` is by the database's clock, and true as well for a hold that was released.
-    """
-
-    visit: Visit
-    token_hash: bytes
-    extensions: int
-    expired: bool
-
-
 async def fetch_visit(
     connection: Connection, clinic_id: UUID, visit_id: UUID, *, for_update: bool = False
 ) -> Visit | None:
     """Return the visit, or None; ``for_update`` keeps others from changing it until the transaction ends."""
     row = await connection.fetchrow(
-        f"select {_COLUMNS} from visits where clinic_id = $1 and id = $2 and patient_id is not null"
+        f"select {VISIT_COLUMNS} from visits where clinic_id = $1 and id = $2 and patient_id is not null"
         f"{' for update' if for_update else ''}",
         clinic_id,
         visit_id,
     )
     return to_struct(row, Visit) if row else None
-
-
-async def fetch_hold(
-    connection: Connection, clinic_id: UUID, hold_id: UUID, *, for_update: bool = False
-) -> HeldVisit | None:
-    """Return what began as a hold, whatever it is now, or None where there never was one."""
-    row = await connection.fetchrow(
-        f"""select {_COLUMNS}, hold_token_hash as token_hash, hold_extensions as extensions,
-            coalesce((select min(expires_at) <= now() from occupancy
-                      where clinic_id = $1 and visit_id = $2 and kind = 'hold'), true) as expired
-        from visits where clinic_id = $1 and id = $2 and hold_token_hash is not null
-        {"for update" if for_update else ""}""",
-        clinic_id,
-        hold_id,
-    )
-    if row is None:
-        return None
-    fields = dict(row.items())
-    held = {name: fields.pop(name) for name in ("token_hash", "extensions", "expired")}
-    return HeldVisit(visit=msgspec.convert(fields, Visit), **held)
 
 
 async def insert_visit(
@@ -159,32 +128,13 @@ async def occupy(
     )
 
 
-async def book_held(
-    connection: Connection, clinic_id: UUID, visit: Visit, *, created_by: str, now: datetime
-) -> Visit | None:
-    """Write that a hold is now the visit given; return None where it has already been booked."""
-    row = await connection.fetchrow(
-        f"""update visits set status = 'booked', patient_id = $3, room_id = $4, equipment_ids = $5, booked_at = $6,
-            created_by = $7, status_changed_at = $6, updated_at = now()
-        where clinic_id = $1 and id = $2 and status in ('held', 'expired') returning {_COLUMNS}""",
-        clinic_id,
-        visit.id,
-        visit.patient_id,
-        visit.room_id,
-        visit.equipment_ids,
-        now,
-        created_by,
-    )
-    return to_struct(row, Visit) if row else None
-
-
 async def move(connection: Connection, clinic_id: UUID, visit: Visit, *, status: Status, now: datetime) -> Visit:
     """Write the visit's new time, therapist, room and equipment; its version rises and undo is gone."""
     row = await connection.fetchrow(
         f"""update visits set starts_at = $3, ends_at = $4, therapist_id = $5, room_id = $6, equipment_ids = $7,
             status = $8, version = version + 1, cancel_reason = null, previous_status = null, status_changed_at = $9,
             updated_at = now()
-        where clinic_id = $1 and id = $2 returning {_COLUMNS}""",
+        where clinic_id = $1 and id = $2 returning {VISIT_COLUMNS}""",
         clinic_id,
         visit.id,
         visit.starts_at,
@@ -215,7 +165,7 @@ async def set_status(
         )
         update visits set status = $3, version = version + 1, previous_status = $4, status_changed_at = $5,
             cancel_reason = $6, updated_at = now()
-        where clinic_id = $1 and id = $2 returning {_COLUMNS}""",
+        where clinic_id = $1 and id = $2 returning {VISIT_COLUMNS}""",
         clinic_id,
         visit.id,
         status,
@@ -225,64 +175,6 @@ async def set_status(
         status in LIVE,
     )
     return _the(row)
-
-
-async def extend_hold(connection: Connection, clinic_id: UUID, hold_id: UUID, minutes: int) -> datetime:
-    """Let a hold run for so many minutes from now by the database's clock; return when it runs out."""
-    return await connection.fetchval(
-        """with counted as (
-            update visits set hold_extensions = hold_extensions + 1, updated_at = now()
-            where clinic_id = $1 and id = $2
-        )
-        update occupancy set expires_at = now() + make_interval(mins => $3)
-        where clinic_id = $1 and visit_id = $2 returning expires_at""",
-        clinic_id,
-        hold_id,
-        minutes,
-    )
-
-
-async def expire_hold(connection: Connection, clinic_id: UUID, hold_id: UUID) -> None:
-    """End a hold at once."""
-    await connection.execute(
-        """with freed as (delete from occupancy where clinic_id = $1 and visit_id = $2)
-        update visits set status = 'expired', status_changed_at = now(), updated_at = now()
-        where clinic_id = $1 and id = $2""",
-        clinic_id,
-        hold_id,
-    )
-
-
-async def expire_holds(
-    connection: Connection,
-    *,
-    clinic_id: UUID | None = None,
-    starts: datetime | None = None,
-    ends: datetime | None = None,
-) -> int:
-    """End every hold that ran out by the database's clock, or those of a clinic that meet [starts, ends).
-
-    A hold that someone is booking at this moment is left to them. Visits are locked before their occupancy, as
-    everywhere, so that this cannot deadlock with a booking. Returns how many ended.
-    """
-    return await connection.fetchval(
-        """with due as (
-            select visits.clinic_id, visits.id from visits
-            where status = 'held' and (clinic_id, id) in (
-                select clinic_id, visit_id from occupancy where kind = 'hold' and expires_at <= now()
-                    and ($1::uuid is null or (clinic_id = $1 and during && tstzrange($2, $3)))
-            ) for update skip locked
-        ), freed as (
-            delete from occupancy using due where occupancy.clinic_id = due.clinic_id and visit_id = due.id
-        ), ended as (
-            update visits set status = 'expired', status_changed_at = now(), updated_at = now()
-            from due where visits.clinic_id = due.clinic_id and visits.id = due.id returning 1
-        )
-        select count(*) from ended""",
-        clinic_id,
-        starts,
-        ends,
-    )
 
 
 async def forget_past(connection: Connection) -> None:
@@ -308,7 +200,7 @@ async def list_visits(
 ) -> list[Visit]:
     """Return visits in order of start; ``after`` is the (start, id) of the last one already seen."""
     rows = await connection.fetch(
-        f"""select {_COLUMNS} from visits
+        f"""select {VISIT_COLUMNS} from visits
         where clinic_id = $1 and patient_id is not null
             and ($2::timestamptz is null or starts_at >= $2)
             and ($3::timestamptz is null or starts_at < $3)

@@ -7,10 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from scheduler.domain.availability import day_start
 from scheduler.domain.clinics import LANGUAGES, Clinic, Language, Place, Therapist, VisitType
 from scheduler.domain.patients import PatientDetails, read_birth_date, read_email, read_name, read_phone
-from scheduler.domain.times import epoch_minute, is_whole_minute
+from scheduler.domain.times import day_start, epoch_minute, is_whole_minute
 from scheduler.errors import FieldError, InvalidRequest, VersionRequired
 
 # A start further away than this is a slip of the keyboard.

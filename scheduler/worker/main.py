@@ -21,10 +21,11 @@ from scheduler.services.directory import keep_fresh, open_directory
 from scheduler.settings import Settings
 from scheduler.store.connections import Connection, Pool, connect, open_pool
 from scheduler.store.heartbeats import beat, leave
+from scheduler.store.holds import expire_holds
 from scheduler.store.idempotency import purge_answers
 from scheduler.store.messages import WAKE_UP
 from scheduler.store.units import reading
-from scheduler.store.visits import expire_holds, forget_past
+from scheduler.store.visits import forget_past
 
 _log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from scheduler.domain.availability import WeeklyWindow
+from scheduler.domain.calendars import WeeklyWindow
 from scheduler.domain.clinic_changes import Change, describe
 from scheduler.domain.clinic_files import ClinicFile, parse
 from scheduler.domain.clinics import Clinic

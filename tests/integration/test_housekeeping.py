@@ -7,8 +7,9 @@ import pytest
 import time_machine
 
 from scheduler.store.connections import Pool
+from scheduler.store.holds import expire_holds
 from scheduler.store.idempotency import purge_answers
-from scheduler.store.visits import expire_holds, forget_past
+from scheduler.store.visits import forget_past
 from tests.integration.requests import book, hold
 
 START = "2026-12-08T10:00:00-05:00"

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from scheduler.domain.availability import Calendar, PlaceCalendar, TherapistCalendar, WeeklyWindow, calendar_bounds
+from scheduler.domain.availability import calendar_bounds
+from scheduler.domain.calendars import Calendar, PlaceCalendar, TherapistCalendar, WeeklyWindow
 from scheduler.domain.clinics import Clinic, ClinicSettings, Credential, Place, Therapist, VisitType
 
 NEW_YORK = ZoneInfo("America/New_York")

@@ -11,7 +11,8 @@ from functools import lru_cache, partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from scheduler.domain.availability import Calendar, PlaceCalendar, Placement, TherapistCalendar
+from scheduler.domain.availability import Placement
+from scheduler.domain.calendars import Calendar, PlaceCalendar, TherapistCalendar
 from scheduler.domain.clinics import Clinic, Therapist, VisitType
 from scheduler.errors import (
     NotBookableOnline,

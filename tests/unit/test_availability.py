@@ -12,10 +12,7 @@ import pytest
 
 from scheduler.domain.availability import (
     Opening,
-    PlaceCalendar,
     Placement,
-    TherapistCalendar,
-    WeeklyWindow,
     check_booking_rules,
     earliest_start,
     nearest,
@@ -23,6 +20,7 @@ from scheduler.domain.availability import (
     overbook,
     place,
 )
+from scheduler.domain.calendars import PlaceCalendar, TherapistCalendar, WeeklyWindow
 from scheduler.domain.clinics import Clinic, VisitType
 from scheduler.errors import (
     NotBookableOnline,

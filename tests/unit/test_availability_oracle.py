@@ -9,15 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from scheduler.domain.availability import (
-    Calendar,
-    PlaceCalendar,
-    TherapistCalendar,
-    WeeklyWindow,
-    check_booking_rules,
-    open_starts,
-    place,
-)
+from scheduler.domain.availability import check_booking_rules, open_starts, place
+from scheduler.domain.calendars import Calendar, PlaceCalendar, TherapistCalendar, WeeklyWindow
 from scheduler.domain.clinics import Clinic, Credential, VisitType
 from scheduler.errors import PlacementRefused
 from tests.unit import oracle

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scheduler.domain.availability import WeeklyWindow
+from scheduler.domain.calendars import WeeklyWindow
 from scheduler.domain.clinic_files import DatedWindows, parse
 from scheduler.errors import ConfigurationError
 

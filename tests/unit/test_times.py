@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.domain.availability import (
-    TherapistCalendar,
-    WeeklyWindow,
-    check_booking_rules,
+from scheduler.domain.availability import check_booking_rules, earliest_start, open_starts
+from scheduler.domain.calendars import TherapistCalendar, WeeklyWindow
+from scheduler.domain.times import (
     day_end,
+    day_pieces,
     day_start,
-    earliest_start,
-    open_starts,
+    epoch_minute,
+    instant_at,
+    is_whole_minute,
+    local_dates,
+    wall_spans,
 )
-from scheduler.domain.times import day_pieces, epoch_minute, instant_at, is_whole_minute, local_dates, wall_spans
 from scheduler.errors import TooFarAhead
 from tests.unit.factories import (
     NEW_YORK,

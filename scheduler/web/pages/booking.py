@@ -18,8 +18,8 @@ from scheduler.services.holds import extend_hold, find_hold, place_hold
 from scheduler.services.messages import list_messages
 from scheduler.services.visits import patient_of
 from scheduler.store.connections import Pool
+from scheduler.store.holds import HeldVisit
 from scheduler.store.units import reading, unit_of_work
-from scheduler.store.visits import HeldVisit
 from scheduler.web.callers import FromNow
 from scheduler.web.pages.own_holds import OwnHold, hold_cookie, let_go, own_hold
 from scheduler.web.pages.patients import read_details, read_typed

@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from scheduler.domain.availability import day_end, day_start, earliest_start
+from scheduler.domain.availability import earliest_start
 from scheduler.domain.clinics import Clinic, Therapist, VisitType
-from scheduler.domain.times import epoch_minute, instant_at
+from scheduler.domain.times import day_end, day_start, epoch_minute, instant_at
 from scheduler.services.availability import Slot, list_slots, next_opening
 from scheduler.store.connections import Connection
 from scheduler.store.hours import DatedRow, fetch_closures

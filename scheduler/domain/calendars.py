@@ -1,0 +1,102 @@
+"""What can be known of a clinic in a stretch of instants: who works when, and what is taken."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from scheduler.domain.times import Span, day_end, day_start, instant_at, local_dates, overlap, wall_spans
+
+
+class WeeklyWindow(msgspec.Struct, frozen=True):
+    """Wall-clock minutes [starts, ends) of an ISO weekday, valid on dates from ``valid_from`` to ``valid_until``."""
+
+    weekday: int
+    starts: int
+    ends: int
+    valid_from: date = date.min
+    valid_until: date = date.max
+
+
+class TherapistCalendar(msgspec.Struct, frozen=True, kw_only=True):
+    """One therapist's side of the calendar. ``overrides`` replace the weekly windows of the date they name.
+
+    ``performs`` is whether they may perform the visit type asked for, as it stands now; what is known of the clinic
+    may be some seconds older.
+    """
+
+    id: UUID
+    weekly: Sequence[WeeklyWindow]
+    overrides: dict[date, Sequence[Span]] = {}
+    time_off: Sequence[Span] = ()
+    busy: Sequence[Span] = ()
+    performs: bool = True
+
+
+class PlaceCalendar(msgspec.Struct, frozen=True, kw_only=True):
+    """One room or device, its kind, and when it is taken."""
+
+    id: UUID
+    kind: str
+    busy: Sequence[Span] = ()
+
+
+class Calendar(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be known of a clinic between two epoch minutes, [start, end), in the order of the clinic's lists.
+
+    ``closures`` limit everyone on a date to the given wall-clock windows. ``patient_busy`` is when the patient who
+    is to be booked is already somewhere; it is empty while nobody is named.
+    """
+
+    start: int
+    end: int
+    therapists: Sequence[TherapistCalendar]
+    rooms: Sequence[PlaceCalendar] = ()
+    equipment: Sequence[PlaceCalendar] = ()
+    closures: dict[date, Sequence[Span]] = {}
+    patient_busy: Sequence[Span] = ()
+
+    @property
+    def bounds(self) -> Span:
+        return self.start, self.end
+
+
+def working_spans(calendar: Calendar, zone: ZoneInfo, therapist: TherapistCalendar) -> list[Span]:
+    """Return a therapist's working instants: weekly windows or the date's override, cut by the clinic's closures.
+
+    A window that runs past midnight belongs to the date it begins on, so the date before the calendar is looked at
+    too. A closure cuts by the date that the clocks show.
+    """
+    first_day = instant_at(calendar.start, zone).date() - timedelta(days=1)
+    spans: list[Span] = []
+    for day in [first_day, *local_dates(calendar.start, calendar.end, zone)]:
+        override = therapist.overrides.get(day)
+        if override is not None:
+            windows = override
+        else:
+            windows = [
+                (window.starts, window.ends)
+                for window in therapist.weekly
+                if window.weekday == day.isoweekday() and window.valid_from <= day <= window.valid_until
+            ]
+        for starts, ends in windows:
+            spans.extend(wall_spans(day, starts, ends, zone))
+    return _within_closures(spans, calendar.closures, zone) if calendar.closures else spans
+
+
+def _within_closures(spans: list[Span], closures: dict[date, Sequence[Span]], zone: ZoneInfo) -> list[Span]:
+    for day, windows in closures.items():
+        closed = (day_start(day, zone), day_end(day, zone))
+        allowed = [piece for starts, ends in windows for piece in wall_spans(day, starts, ends, zone)]
+        kept: list[Span] = []
+        for span in spans:
+            if not overlap(span, closed):
+                kept.append(span)
+                continue
+            pieces = [(span[0], min(span[1], closed[0])), (max(span[0], closed[1]), span[1])]
+            pieces += [(max(span[0], low), min(span[1], high)) for low, high in allowed]
+            kept.extend(piece for piece in pieces if piece[0] < piece[1])
+        spans = kept
+    return spans

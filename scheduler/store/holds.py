@@ -1,0 +1,120 @@
+"""Holds: visits that nobody has booked yet, and how they end."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from scheduler.domain.visits import Visit
+from scheduler.store.connections import Connection
+from scheduler.store.rows import to_struct
+from scheduler.store.visits import VISIT_COLUMNS
+
+
+class HeldVisit(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold as its holder must prove it: the visit that it is or became, and the token's hash.
+
+    ``expired`` is by the database's clock, and true as well for a hold that was released.
+    """
+
+    visit: Visit
+    token_hash: bytes
+    extensions: int
+    expired: bool
+
+
+async def fetch_hold(
+    connection: Connection, clinic_id: UUID, hold_id: UUID, *, for_update: bool = False
+) -> HeldVisit | None:
+    """Return what began as a hold, whatever it is now, or None where there never was one."""
+    row = await connection.fetchrow(
+        f"""select {VISIT_COLUMNS}, hold_token_hash as token_hash, hold_extensions as extensions,
+            coalesce((select min(expires_at) <= now() from occupancy
+                      where clinic_id = $1 and visit_id = $2 and kind = 'hold'), true) as expired
+        from visits where clinic_id = $1 and id = $2 and hold_token_hash is not null
+        {"for update" if for_update else ""}""",
+        clinic_id,
+        hold_id,
+    )
+    if row is None:
+        return None
+    fields = dict(row.items())
+    held = {name: fields.pop(name) for name in ("token_hash", "extensions", "expired")}
+    return HeldVisit(visit=msgspec.convert(fields, Visit), **held)
+
+
+async def book_held(
+    connection: Connection, clinic_id: UUID, visit: Visit, *, created_by: str, now: datetime
+) -> Visit | None:
+    """Write that a hold is now the visit given; return None where it has already been booked."""
+    row = await connection.fetchrow(
+        f"""update visits set status = 'booked', patient_id = $3, room_id = $4, equipment_ids = $5, booked_at = $6,
+            created_by = $7, status_changed_at = $6, updated_at = now()
+        where clinic_id = $1 and id = $2 and status in ('held', 'expired') returning {VISIT_COLUMNS}""",
+        clinic_id,
+        visit.id,
+        visit.patient_id,
+        visit.room_id,
+        visit.equipment_ids,
+        now,
+        created_by,
+    )
+    return to_struct(row, Visit) if row else None
+
+
+async def extend_hold(connection: Connection, clinic_id: UUID, hold_id: UUID, minutes: int) -> datetime:
+    """Let a hold run for so many minutes from now by the database's clock; return when it runs out."""
+    return await connection.fetchval(
+        """with counted as (
+            update visits set hold_extensions = hold_extensions + 1, updated_at = now()
+            where clinic_id = $1 and id = $2
+        )
+        update occupancy set expires_at = now() + make_interval(mins => $3)
+        where clinic_id = $1 and visit_id = $2 returning expires_at""",
+        clinic_id,
+        hold_id,
+        minutes,
+    )
+
+
+async def expire_hold(connection: Connection, clinic_id: UUID, hold_id: UUID) -> None:
+    """End a hold at once."""
+    await connection.execute(
+        """with freed as (delete from occupancy where clinic_id = $1 and visit_id = $2)
+        update visits set status = 'expired', status_changed_at = now(), updated_at = now()
+        where clinic_id = $1 and id = $2""",
+        clinic_id,
+        hold_id,
+    )
+
+
+async def expire_holds(
+    connection: Connection,
+    *,
+    clinic_id: UUID | None = None,
+    starts: datetime | None = None,
+    ends: datetime | None = None,
+) -> int:
+    """End every hold that ran out by the database's clock, or those of a clinic that meet [starts, ends).
+
+    A hold that someone is booking at this moment is left to them. Visits are locked before their occupancy, as
+    everywhere, so that this cannot deadlock with a booking. Returns how many ended.
+    """
+    return await connection.fetchval(
+        """with due as (
+            select visits.clinic_id, visits.id from visits
+            where status = 'held' and (clinic_id, id) in (
+                select clinic_id, visit_id from occupancy where kind = 'hold' and expires_at <= now()
+                    and ($1::uuid is null or (clinic_id = $1 and during && tstzrange($2, $3)))
+            ) for update skip locked
+        ), freed as (
+            delete from occupancy using due where occupancy.clinic_id = due.clinic_id and visit_id = due.id
+        ), ended as (
+            update visits set status = 'expired', status_changed_at = now(), updated_at = now()
+            from due where visits.clinic_id = due.clinic_id and visits.id = due.id returning 1
+        )
+        select count(*) from ended""",
+        clinic_id,
+        starts,
+        ends,
+    )
