@@ -26,6 +26,7 @@ from scheduler.web.api.slots import OfferController
 from scheduler.web.api.visits import VisitController
 from scheduler.web.callers import Caller, provide_caller, provide_now
 from scheduler.web.headers import stamp
+from scheduler.web.idempotency import provide_posting
 from scheduler.web.pages.routes import page_handlers
 from scheduler.web.problems import on_error
 from scheduler.web.requests import BODY_LIMIT, StrictRequest
@@ -60,6 +61,7 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None) -> Li
             "texts": Provide(provide_texts, sync_to_thread=False),
             "caller": Provide(provide_caller),
             "now": Provide(provide_now, sync_to_thread=False),
+            "posting": Provide(provide_posting, sync_to_thread=False),
         },
         exception_handlers={Exception: on_error},
         before_send=[stamp],

@@ -3,17 +3,20 @@
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
 from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter
 
 from scheduler.errors import FieldError, IdempotencyInFlight, IdempotencyKeyReused, InvalidRequest
 from scheduler.store.connections import Connection
 from scheduler.store.idempotency import StoredAnswer, fetch_answer, store_answer
 from scheduler.store.locks import try_lock_idempotency_key
-from scheduler.web.callers import Caller
+from scheduler.web.callers import Caller, FromCaller, FromNow
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -21,12 +24,39 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SHORTEST_PUBLIC_KEY = 20
 
 
-async def answer_once(
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key", description="The same key and body again get the first answer, for 24 hours"
+    ),
+]
+
+
+class Posting(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that changes something: who makes it, when, in which transaction, and under which key if any."""
+
+    request: Request[Any, Any, State]
+    connection: Connection
+    caller: Caller
+    now: datetime
+    key: str | None
+
+
+def provide_posting(
     request: Request[Any, Any, State],
-    connection: Connection,
-    caller: Caller,
-    produce: Callable[[], Awaitable[Response[Any]]],
-) -> Response[Any]:
+    connection: NamedDependency[Connection],
+    caller: FromCaller,
+    now: FromNow,
+    idempotency_key: IdempotencyKey = None,
+) -> Posting:
+    """Gather what every changing request needs."""
+    return Posting(request=request, connection=connection, caller=caller, now=now, key=idempotency_key)
+
+
+FromPosting = NamedDependency[Posting]
+
+
+async def answer_once(posting: Posting, produce: Callable[[], Awaitable[Response[Any]]]) -> Response[Any]:
     """Answer with ``produce``, or with the answer that the same key got before, kept for 24 hours.
 
     The answer is stored in the transaction of its effect: a crash keeps both or neither. A refusal is not stored,
@@ -34,7 +64,7 @@ async def answer_once(
     does not depend on what time it is. Raises IdempotencyInFlight while the first request
     runs, and IdempotencyKeyReused where the key came with another request before.
     """
-    key = request.headers.get("idempotency-key")
+    key, caller, connection = posting.key, posting.caller, posting.connection
     if key is None:
         return await produce()
     if not _KEY.fullmatch(key):
@@ -47,7 +77,7 @@ async def answer_once(
     clinic_id, name = caller.clinic.id, caller.identity
     if not await try_lock_idempotency_key(connection, clinic_id, name, key):
         raise IdempotencyInFlight
-    request_hash = await _hash(request)
+    request_hash = await _hash(posting.request)
     stored = await fetch_answer(connection, clinic_id, name, key)
     if stored is not None:
         if stored.request_hash != request_hash:

@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from litestar.params import HeaderParameter
 
 from scheduler.domain.clinics import LANGUAGES, Clinic, Language, Place, Therapist, VisitType
 from scheduler.domain.patients import PatientDetails, read_birth_date, read_email, read_name, read_phone
@@ -34,6 +35,11 @@ DateTimeText = Annotated[
 ]
 
 _ETAG = re.compile(r'"(\d{1,9})"')
+
+
+IfMatch = Annotated[
+    str | None, HeaderParameter(name="If-Match", description='The ETag of the visit as it was last seen, like "3"')
+]
 
 
 class ConsentBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -1,12 +1,11 @@
 """Holds: a time kept for a few minutes while a patient types."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, Response, delete, post
-from litestar.datastructures import State
+from litestar import Controller, Response, delete, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
@@ -14,8 +13,8 @@ from scheduler.domain.clinics import Clinic
 from scheduler.domain.visits import Visit
 from scheduler.services.holds import extend_hold, place_hold, release_hold
 from scheduler.store.connections import Connection
-from scheduler.web.callers import FromCaller, FromNow
-from scheduler.web.idempotency import answer_once
+from scheduler.web.callers import FromCaller
+from scheduler.web.idempotency import FromPosting, answer_once
 from scheduler.web.problem_docs import PROBLEMS
 from scheduler.web.reading import DateTimeText, Problems, read_start, read_therapist, read_visit_type
 
@@ -50,14 +49,8 @@ class HoldController(Controller):
     tags = ["Holds"]  # noqa: RUF012 - Litestar reads it from the class
 
     @post(operation_id="createHold", summary="Hold a time", responses=PROBLEMS(409, 413, 415, 422))
-    async def create(
-        self,
-        request: Request[Any, Any, State],
-        connection: NamedDependency[Connection],
-        caller: FromCaller,
-        now: FromNow,
-        data: JSONBody[HoldBody],
-    ) -> Response[HoldAnswer]:
+    async def create(self, posting: FromPosting, data: JSONBody[HoldBody]) -> Response[HoldAnswer]:
+        caller, now = posting.caller, posting.now
         if not caller.public:
             caller.require("visits:write")
 
@@ -69,28 +62,31 @@ class HoldController(Controller):
             problems.settle()
             assert visit_type is not None  # noqa: S101 - settled above
             hold = await place_hold(
-                connection, caller.clinic, visit_type, starts_at, therapist=therapist, actor=caller.actor, now=now
+                posting.connection,
+                caller.clinic,
+                visit_type,
+                starts_at,
+                therapist=therapist,
+                actor=caller.actor,
+                now=now,
             )
             answer = hold_answer(caller.clinic, hold.visit, hold.expires_at, token=hold.token)
             return Response(answer, status_code=201, headers={"Location": f"/api/v1/holds/{answer.id}"})
 
-        return await answer_once(request, connection, caller, produce)
+        return await answer_once(posting, produce)
 
     @post("/{hold_id:uuid}/extend", operation_id="extendHold", summary="Hold it longer, at most ten times",
           status_code=200, responses=PROBLEMS(404, 409, 422))  # fmt: skip
     async def extend(
-        self,
-        request: Request[Any, Any, State],
-        connection: NamedDependency[Connection],
-        caller: FromCaller,
-        hold_id: FromPath[UUID],
-        hold_token: HoldToken,
+        self, posting: FromPosting, hold_id: FromPath[UUID], hold_token: HoldToken
     ) -> Response[HoldAnswer]:
-        async def produce() -> Response[HoldAnswer]:
-            visit, expires_at = await extend_hold(connection, caller.clinic, hold_id, hold_token, actor=caller.actor)
-            return Response(hold_answer(caller.clinic, visit, expires_at), status_code=200)
+        clinic, actor = posting.caller.clinic, posting.caller.actor
 
-        return await answer_once(request, connection, caller, produce)
+        async def produce() -> Response[HoldAnswer]:
+            visit, expires_at = await extend_hold(posting.connection, clinic, hold_id, hold_token, actor=actor)
+            return Response(hold_answer(clinic, visit, expires_at), status_code=200)
+
+        return await answer_once(posting, produce)
 
     @delete("/{hold_id:uuid}", operation_id="releaseHold", summary="Let it go", responses=PROBLEMS(404, 409, 422))
     async def release(

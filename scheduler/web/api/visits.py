@@ -4,11 +4,10 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, Request, Response, get, post
-from litestar.datastructures import State
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
@@ -28,10 +27,11 @@ from scheduler.web.api.visit_bodies import (
     VisitPage,
     visit_answer,
 )
-from scheduler.web.callers import Caller, FromCaller, FromNow
-from scheduler.web.idempotency import answer_once
+from scheduler.web.callers import Caller, FromCaller
+from scheduler.web.idempotency import FromPosting, Posting, answer_once
 from scheduler.web.problem_docs import PROBLEMS
 from scheduler.web.reading import (
+    IfMatch,
     Problems,
     read_bound,
     read_start,
@@ -51,24 +51,18 @@ class VisitController(Controller):
     tags = ["Visits"]  # noqa: RUF012 - Litestar reads it from the class
 
     @post(operation_id="bookVisit", summary="Book a visit", responses=PROBLEMS(403, 404, 409, 413, 415, 422))
-    async def create(
-        self,
-        request: Request[Any, Any, State],
-        connection: FromConnection,
-        caller: FromCaller,
-        now: FromNow,
-        data: JSONBody[VisitBody],
-    ) -> Response[VisitAnswer]:
+    async def create(self, posting: FromPosting, data: JSONBody[VisitBody]) -> Response[VisitAnswer]:
+        connection, caller = posting.connection, posting.caller
         if not caller.public:
             caller.require("visits:write")
 
         async def produce() -> Response[VisitAnswer]:
-            run = read_booking(connection, caller, data, now)
+            run = read_booking(connection, caller, data, posting.now)
             response = await _respond(connection, caller, await run(), status_code=201)
             response.headers["Location"] = f"/api/v1/visits/{response.content.id}"
             return response
 
-        return await answer_once(request, connection, caller, produce)
+        return await answer_once(posting, produce)
 
     @get(operation_id="listVisits", summary="Visits in order of start", responses=PROBLEMS(403, 422))
     async def index(
@@ -112,125 +106,100 @@ class VisitController(Controller):
     @post("/{visit_id:uuid}/reschedule", operation_id="rescheduleVisit", summary="Move a visit", status_code=200,
           responses=_CHANGE)  # fmt: skip
     async def reschedule(
-        self,
-        request: Request[Any, Any, State],
-        connection: FromConnection,
-        caller: FromCaller,
-        now: FromNow,
-        visit_id: FromPath[UUID],
-        data: JSONBody[RescheduleBody],
+        self, posting: FromPosting, visit_id: FromPath[UUID], data: JSONBody[RescheduleBody], if_match: IfMatch = None
     ) -> Response[VisitAnswer]:
-        caller.require("visits:write")
-        version = read_version(request.headers.get("if-match"))
+        caller, now = posting.caller, posting.now
 
-        async def run() -> BookedVisit:
+        async def run(version: int) -> BookedVisit:
             problems = Problems()
             starts_at = read_start(data.starts_at, "/starts_at", problems, now=now, staff=True)
             therapist = read_therapist(data.therapist, "/therapist", problems, caller.clinic)
             problems.settle()
             return await services.reschedule(
-                connection, caller.clinic, visit_id, starts_at, version=version, therapist=therapist,
+                posting.connection, caller.clinic, visit_id, starts_at, version=version, therapist=therapist,
                 notify=data.notify, actor=caller.actor, now=now,
             )  # fmt: skip
 
-        return await _change(request, connection, caller, run)
+        return await _change(posting, if_match, run)
 
     @post("/{visit_id:uuid}/cancel", operation_id="cancelVisit", summary="Cancel a visit", status_code=200,
           responses=_CHANGE)  # fmt: skip
     async def cancel(
-        self,
-        request: Request[Any, Any, State],
-        connection: FromConnection,
-        caller: FromCaller,
-        now: FromNow,
-        visit_id: FromPath[UUID],
-        data: JSONBody[CancelBody],
+        self, posting: FromPosting, visit_id: FromPath[UUID], data: JSONBody[CancelBody], if_match: IfMatch = None
     ) -> Response[VisitAnswer]:
-        caller.require("visits:write")
-        version = read_version(request.headers.get("if-match"))
+        caller, now = posting.caller, posting.now
 
-        async def run() -> BookedVisit:
+        async def run(version: int) -> BookedVisit:
             return await services.cancel(
-                connection, caller.clinic, visit_id, version=version, reason=data.reason, by=data.by,
+                posting.connection, caller.clinic, visit_id, version=version, reason=data.reason, by=data.by,
                 notify=data.notify, actor=caller.actor, now=now,
             )  # fmt: skip
 
-        return await _change(request, connection, caller, run)
+        return await _change(posting, if_match, run)
 
     @post("/{visit_id:uuid}/confirm", operation_id="confirmVisit", summary="The patient will come", status_code=200,
           responses=_CHANGE)  # fmt: skip
     async def confirm(
-        self, request: Request[Any, Any, State], connection: FromConnection, caller: FromCaller, now: FromNow,
-        visit_id: FromPath[UUID],
-    ) -> Response[VisitAnswer]:  # fmt: skip
-        return await _step(request, connection, caller, now, visit_id, "confirm")
+        self, posting: FromPosting, visit_id: FromPath[UUID], if_match: IfMatch = None
+    ) -> Response[VisitAnswer]:
+        return await _step(posting, visit_id, if_match, "confirm")
 
     @post("/{visit_id:uuid}/arrive", operation_id="checkInVisit", summary="The patient is here", status_code=200,
           responses=_CHANGE)  # fmt: skip
     async def arrive(
-        self, request: Request[Any, Any, State], connection: FromConnection, caller: FromCaller, now: FromNow,
-        visit_id: FromPath[UUID],
-    ) -> Response[VisitAnswer]:  # fmt: skip
-        return await _step(request, connection, caller, now, visit_id, "arrive")
+        self, posting: FromPosting, visit_id: FromPath[UUID], if_match: IfMatch = None
+    ) -> Response[VisitAnswer]:
+        return await _step(posting, visit_id, if_match, "arrive")
 
     @post("/{visit_id:uuid}/complete", operation_id="completeVisit", summary="The visit is over", status_code=200,
           responses=_CHANGE)  # fmt: skip
     async def complete(
-        self, request: Request[Any, Any, State], connection: FromConnection, caller: FromCaller, now: FromNow,
-        visit_id: FromPath[UUID],
-    ) -> Response[VisitAnswer]:  # fmt: skip
-        return await _step(request, connection, caller, now, visit_id, "complete")
+        self, posting: FromPosting, visit_id: FromPath[UUID], if_match: IfMatch = None
+    ) -> Response[VisitAnswer]:
+        return await _step(posting, visit_id, if_match, "complete")
 
     @post("/{visit_id:uuid}/no-show", operation_id="markNoShow", summary="The patient did not come", status_code=200,
           responses=_CHANGE)  # fmt: skip
     async def no_show(
-        self, request: Request[Any, Any, State], connection: FromConnection, caller: FromCaller, now: FromNow,
-        visit_id: FromPath[UUID],
-    ) -> Response[VisitAnswer]:  # fmt: skip
-        return await _step(request, connection, caller, now, visit_id, "no_show")
+        self, posting: FromPosting, visit_id: FromPath[UUID], if_match: IfMatch = None
+    ) -> Response[VisitAnswer]:
+        return await _step(posting, visit_id, if_match, "no_show")
 
     @post("/{visit_id:uuid}/undo", operation_id="undoVisit", summary="Take back the last change of status",
           status_code=200, responses=_CHANGE)  # fmt: skip
     async def undo(
-        self, request: Request[Any, Any, State], connection: FromConnection, caller: FromCaller, now: FromNow,
-        visit_id: FromPath[UUID],
-    ) -> Response[VisitAnswer]:  # fmt: skip
-        caller.require("visits:write")
-        version = read_version(request.headers.get("if-match"))
-
-        async def run() -> BookedVisit:
+        self, posting: FromPosting, visit_id: FromPath[UUID], if_match: IfMatch = None
+    ) -> Response[VisitAnswer]:
+        async def run(version: int) -> BookedVisit:
+            caller = posting.caller
             return await services.undo(
-                connection, caller.clinic, visit_id, version=version, actor=caller.actor, now=now
+                posting.connection, caller.clinic, visit_id, version=version, actor=caller.actor, now=posting.now
             )
 
-        return await _change(request, connection, caller, run)
+        return await _change(posting, if_match, run)
 
 
-async def _step(
-    request: Request[Any, Any, State], connection: Connection, caller: Caller, now: datetime, visit_id: UUID,
-    action: Action,
-) -> Response[VisitAnswer]:  # fmt: skip
-    caller.require("visits:write")
-    version = read_version(request.headers.get("if-match"))
-
-    async def run() -> BookedVisit:
+async def _step(posting: Posting, visit_id: UUID, if_match: str | None, action: Action) -> Response[VisitAnswer]:
+    async def run(version: int) -> BookedVisit:
+        caller = posting.caller
         return await services.change_status(
-            connection, caller.clinic, visit_id, action, version=version, actor=caller.actor, now=now
+            posting.connection, caller.clinic, visit_id, action, version=version, actor=caller.actor, now=posting.now
         )
 
-    return await _change(request, connection, caller, run)
+    return await _change(posting, if_match, run)
 
 
 async def _change(
-    request: Request[Any, Any, State],
-    connection: Connection,
-    caller: Caller,
-    run: Callable[[], Awaitable[BookedVisit]],
+    posting: Posting, if_match: str | None, run: Callable[[int], Awaitable[BookedVisit]]
 ) -> Response[VisitAnswer]:
-    async def produce() -> Response[VisitAnswer]:
-        return await _respond(connection, caller, await run())
+    """Answer a change of the version that the caller saw, once."""
+    posting.caller.require("visits:write")
+    version = read_version(if_match)
 
-    return await answer_once(request, connection, caller, produce)
+    async def produce() -> Response[VisitAnswer]:
+        return await _respond(posting.connection, posting.caller, await run(version))
+
+    return await answer_once(posting, produce)
 
 
 async def _respond(
