@@ -92,6 +92,8 @@ def place(
         for candidate in calendar.therapists
         if _qualified(clinic, visit_type, candidate) and (therapist is None or candidate.id == therapist.id)
     ]
+    if therapist is not None and calendar.therapists and not qualified:
+        raise NotQualified
     working = [candidate for candidate in qualified if _working_starts(calendar, clinic, visit_type, candidate) & bit]
     if not working:
         raise OutsideHours

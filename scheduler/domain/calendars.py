@@ -90,13 +90,13 @@ def _within_closures(spans: list[Span], closures: dict[date, Sequence[Span]], zo
     for day, windows in closures.items():
         closed = (day_start(day, zone), day_end(day, zone))
         allowed = [piece for starts, ends in windows for piece in wall_spans(day, starts, ends, zone)]
-        kept: list[Span] = []
-        for span in spans:
-            if not overlap(span, closed):
-                kept.append(span)
-                continue
-            pieces = [(span[0], min(span[1], closed[0])), (max(span[0], closed[1]), span[1])]
-            pieces += [(max(span[0], low), min(span[1], high)) for low, high in allowed]
-            kept.extend(piece for piece in pieces if piece[0] < piece[1])
-        spans = kept
+        # A span never reaches over midnight, so it lies in the date or outside of it.
+        outside = [span for span in spans if not overlap(span, closed)]
+        inside = [span for span in spans if overlap(span, closed)]
+        spans = outside + [
+            (max(span[0], low), min(span[1], high))
+            for span in inside
+            for low, high in allowed
+            if overlap(span, (low, high))
+        ]
     return spans

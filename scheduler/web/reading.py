@@ -1,5 +1,6 @@
 """Values of parameters and bodies made into what services take, with every problem named by its field."""
 
+import math
 import re
 from datetime import date, datetime, timedelta
 from typing import Annotated
@@ -10,7 +11,7 @@ from litestar.params import HeaderParameter
 
 from scheduler.domain.clinics import LANGUAGES, Clinic, Language, Place, Therapist, VisitType
 from scheduler.domain.patients import PatientDetails, read_birth_date, read_email, read_name, read_phone
-from scheduler.domain.times import day_start, epoch_minute, is_whole_minute
+from scheduler.domain.times import day_start, is_whole_minute
 from scheduler.errors import FieldError, InvalidRequest, VersionRequired
 
 # A start further away than this is a slip of the keyboard.
@@ -24,6 +25,9 @@ STAFF_MAY_LOOK_BACK = timedelta(hours=1)
 
 # The longest stretch of slots that one request may ask for (API contract).
 LONGEST_QUERY_DAYS = 62
+
+# Where the two ends of a query stand, as problems name them.
+FROM, TO = "?from", "?to"
 
 DateTimeText = Annotated[
     str,
@@ -105,7 +109,10 @@ def read_instant(value: str, pointer: str, problems: Problems) -> datetime | Non
 
 
 def read_bound(value: str, pointer: str, problems: Problems, clinic: Clinic) -> int:
-    """Return the epoch minute of one end of a query: a clinic date, meaning its beginning, or an instant."""
+    """Return the epoch minute of one end of a query: a clinic date, meaning its beginning, or an instant.
+
+    Seconds make the span smaller: slots start and end on whole minutes, within what was asked for.
+    """
     try:
         day = date.fromisoformat(value)
     except ValueError:
@@ -113,7 +120,10 @@ def read_bound(value: str, pointer: str, problems: Problems, clinic: Clinic) -> 
     if day is not None and EARLIEST_YEAR <= day.year <= LATEST_YEAR:
         return day_start(day, clinic.zone)
     instant = read_instant(value, pointer, problems)
-    return epoch_minute(instant) if instant else 0
+    if instant is None:
+        return 0
+    minute = instant.timestamp() / 60
+    return math.ceil(minute) if pointer == FROM else math.floor(minute)
 
 
 def read_visit_type(code: str, pointer: str, problems: Problems, clinic: Clinic) -> VisitType | None:

@@ -378,7 +378,7 @@ async def test_a_therapist_who_lost_the_visit_type_is_not_booked_for_it_a_moment
     slots = await desk.get("/api/v1/slots", params={"visit_type": "eval-run", "from": DAY, "to": "2026-12-09"})
     assert slots.json()["items"] == []
     refused = await book(desk, "eval-run", TEN, therapist="rivera")
-    assert (refused.status_code, refused.json()["code"]) == (409, "outside-hours")
+    assert (refused.status_code, refused.json()["code"]) == (409, "not-qualified")
 
 
 async def test_a_therapist_who_is_not_known_here_yet_is_no_trouble(
@@ -421,3 +421,18 @@ async def test_a_room_that_does_not_fit_is_refused_by_name(desk: httpx.AsyncClie
     wrong = next(room.code for room in clinic.rooms.values() if room.kind != clinic.visit_types["eval-run"].room_kind)
     response = await book(desk, "eval-run", TEN, room=wrong)
     assert (response.status_code, response.json()["errors"][0]["code"]) == (422, "room-unfit")
+
+
+async def test_a_query_that_begins_within_a_minute_begins_with_the_next(public: httpx.AsyncClient) -> None:
+    async def starts(first: str, last: str) -> list[str]:
+        params = {
+            "visit_type": "eval-run",
+            "therapist": "rivera",
+            "from": f"{DAY}T{first}-05:00",
+            "to": f"{DAY}T{last}-05:00",
+        }
+        return [one["starts_at"][11:16] for one in (await public.get("/api/v1/slots", params=params)).json()["items"]]
+
+    assert await starts("10:00:00", "11:15:00") == ["10:00", "10:15"]
+    assert await starts("10:00:01", "11:15:00") == ["10:15"]
+    assert await starts("10:00:00", "11:14:59") == ["10:00"]

@@ -93,11 +93,10 @@ def placement(
         )
     ]
     if not working:
-        # Somebody who stopped performing the visit a moment ago may be refused in either word.
         lost = therapist is not None and not any(
             each.performs for each in calendar.therapists if each.id == therapist.id
         )
-        return {(OutsideHours, None), (NotQualified, None)} if lost else {(OutsideHours, None)}
+        return {(NotQualified, None)} if lost else {(OutsideHours, None)}
     free = [each for each in working if is_free(start, visit_type, each.busy)]
     rooms = [each for each in calendar.rooms if room is None or each.id == room]
     free_rooms = free_places(start, visit_type, rooms, visit_type.room_kind) if visit_type.room_kind else []

@@ -18,7 +18,7 @@ from scheduler.store.connections import Connection
 from scheduler.store.messages import Attempt
 from scheduler.web.callers import FromCaller
 from scheduler.web.problem_docs import PROBLEMS
-from scheduler.web.reading import Problems, read_bound, read_uuid
+from scheduler.web.reading import FROM, TO, Problems, read_bound, read_uuid
 
 
 class MessageAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ class MessageController(Controller):
         clinic, problems = caller.clinic, Problems()
         bounds = [
             instant_at(read_bound(value, pointer, problems, clinic), clinic.zone).astimezone(UTC) if value else None
-            for value, pointer in ((from_, "?from"), (to, "?to"))
+            for value, pointer in ((from_, FROM), (to, TO))
         ]
         after = read_uuid(cursor, "?cursor", problems) if cursor else None
         problems.settle()

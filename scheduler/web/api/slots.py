@@ -14,7 +14,7 @@ from scheduler.services.availability import DayCount, Slot, count_days, list_slo
 from scheduler.store.connections import Connection
 from scheduler.web.callers import FromCaller, FromNow
 from scheduler.web.problem_docs import PROBLEMS
-from scheduler.web.reading import LONGEST_QUERY_DAYS, Problems, read_bound, read_therapist, read_visit_type
+from scheduler.web.reading import FROM, LONGEST_QUERY_DAYS, TO, Problems, read_bound, read_therapist, read_visit_type
 
 From = Annotated[str, QueryParameter(name="from", description="A clinic date or an instant, inclusive")]
 To = Annotated[str, QueryParameter(name="to", description="A clinic date or an instant, exclusive; at most 62 days on")]
@@ -187,13 +187,13 @@ class OfferController(Controller):
 def _read_span(from_: str, to: str, problems: Problems, clinic: Clinic) -> Span:
     """Return the query's span of epoch minutes; empty, backward and endless ones are refused."""
     before = len(problems)
-    start = read_bound(from_, "?from", problems, clinic)
-    end = read_bound(to, "?to", problems, clinic)
+    start = read_bound(from_, FROM, problems, clinic)
+    end = read_bound(to, TO, problems, clinic)
     if len(problems) == before:
         if start >= end:
-            problems.add("?to", "range-empty", "This must be after `from`")
+            problems.add(TO, "range-empty", "This must be after `from`")
         elif end - start > (LONGEST_QUERY_DAYS + 1) * 24 * 60:
-            problems.add("?to", "range-too-long", f"Ask for at most {LONGEST_QUERY_DAYS} days at once")
+            problems.add(TO, "range-too-long", f"Ask for at most {LONGEST_QUERY_DAYS} days at once")
     return start, end
 
 

@@ -31,6 +31,8 @@ from scheduler.web.callers import Caller, FromCaller
 from scheduler.web.idempotency import FromPosting, Posting, answer_once
 from scheduler.web.problem_docs import PROBLEMS
 from scheduler.web.reading import (
+    FROM,
+    TO,
     IfMatch,
     Problems,
     read_bound,
@@ -82,7 +84,7 @@ class VisitController(Controller):
         who = read_therapist(therapist, "?therapist", problems, clinic)
         bounds = [
             instant_at(read_bound(value, pointer, problems, clinic), clinic.zone).astimezone(UTC) if value else None
-            for value, pointer in ((from_, "?from"), (to, "?to"))
+            for value, pointer in ((from_, FROM), (to, TO))
         ]
         after = _read_cursor(cursor, problems) if cursor else None
         problems.settle()
