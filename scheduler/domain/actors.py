@@ -11,6 +11,5 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
 
 
-PUBLIC = Actor(name="public")
 SYSTEM = Actor(name="system", staff=True)
 COMMAND_LINE = Actor(name="command line", staff=True)

@@ -72,7 +72,8 @@ async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path 
         for task in beside:
             task.cancel()
         await asyncio.gather(dispatcher, *beside, *running, return_exceptions=True)
-        with contextlib.suppress(Exception):
+        # Where the database went first, the heartbeat grows old by itself.
+        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await _with(pool, lambda connection: leave(connection, worker_id))
         _log.info("worker.stopped")
 
