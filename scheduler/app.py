@@ -20,10 +20,14 @@ from scheduler.settings import Settings
 from scheduler.store.connections import Connection, Pool, open_pool
 from scheduler.store.units import reading, unit_of_work
 from scheduler.web.api.holds import HoldController
+from scheduler.web.api.inbound import InboundController
 from scheduler.web.api.messages import MessageController
 from scheduler.web.api.operations import HealthController
+from scheduler.web.api.patients import PatientController
+from scheduler.web.api.schedule import ScheduleController
 from scheduler.web.api.slots import OfferController
 from scheduler.web.api.visits import VisitController
+from scheduler.web.api.webhooks import WebhookController
 from scheduler.web.callers import Caller, provide_caller, provide_now
 from scheduler.web.headers import stamp
 from scheduler.web.idempotency import provide_posting
@@ -42,7 +46,11 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None) -> Li
             OfferController,
             HoldController,
             VisitController,
+            PatientController,
+            ScheduleController,
             MessageController,
+            InboundController,
+            WebhookController,
             HealthController,
             *page_handlers(settings),
             # Pages name static files with a hash of their content, so a browser may keep them for good.

@@ -177,6 +177,17 @@ class IdempotencyInFlight(SchedulerError):
     title = "The first request with this Idempotency-Key is still running"
 
 
+class RateLimited(SchedulerError):
+    """Too much was asked for in too short a time; ``retry_after_seconds`` says when it will be answered again."""
+
+    code = "rate-limited"
+    status = 429
+    title = "Too many requests; wait a moment"
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: int, **members: Any) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds, **members)
+
+
 class TooBusy(SchedulerError):
     code = "too-busy"
     status = 503

@@ -36,12 +36,12 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     def public(self) -> bool:
         return self.scopes is None
 
-    def require(self, scope: str) -> None:
-        """Raise Unauthorized for the public, and Forbidden for a key without the scope; ``admin`` has every scope."""
+    def require(self, *scopes: str) -> None:
+        """Raise Unauthorized for the public, and Forbidden for a key with none of the scopes; ``admin`` is all."""
         if self.scopes is None:
             raise Unauthorized("Send an API key: Authorization: Bearer <key>.")
-        if scope not in self.scopes and "admin" not in self.scopes:
-            raise Forbidden(f"The key needs the scope {scope}.", scope=scope)
+        if self.scopes.isdisjoint({*scopes, "admin"}):
+            raise Forbidden(f"The key needs the scope {' or '.join(scopes)}.", scope=scopes[0])
 
 
 async def provide_caller(request: Request[Any, Any, State]) -> Caller:

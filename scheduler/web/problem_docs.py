@@ -53,6 +53,7 @@ _TITLES = {
     415: "The body is not JSON",
     422: "Some of what was sent cannot be used",
     428: "If-Match is needed",
+    429: "Too many requests; see Retry-After",
     500: "Something went wrong on our side",
     503: "Too busy for a moment; see Retry-After",
 }

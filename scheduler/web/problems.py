@@ -16,6 +16,7 @@ from scheduler.errors import (
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
+    RateLimited,
     SchedulerError,
     TooBusy,
     Unauthorized,
@@ -97,8 +98,8 @@ def problem_response(request: Request[Any, Any, Any], problem: SchedulerError) -
     """Return the problem as a response, with the headers that go with its status."""
     settings = request.app.state.settings
     headers: dict[str, str] = {}
-    if problem.status == TooBusy.status:
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if problem.status in (TooBusy.status, RateLimited.status):
+        headers["Retry-After"] = str(problem.members.get("retry_after_seconds", RETRY_AFTER_SECONDS))
     if problem.status == Unauthorized.status:
         headers["WWW-Authenticate"] = "Bearer"
     if "etag" in problem.members:

@@ -63,7 +63,7 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Take one of the alternatives, or show the clinic's telephone number.",
     ),
     "wrong-status": (
-        "The visit is in a status from which this cannot be done; the member status names it.",
+        "The visit is in a status from which this cannot be done; the member visit_status names it.",
         "Read the visit again. The member allowed lists what can be done now.",
     ),
     "version-mismatch": (
@@ -86,6 +86,10 @@ ADVICE: dict[str, tuple[str, str]] = {
     "version-required": (
         "A change must say which version of the visit it is meant for, so that nobody's change is lost.",
         "Read the visit and send its ETag in If-Match.",
+    ),
+    "rate-limited": (
+        "This client or this telephone number asked for more than one person needs in so short a time.",
+        "Wait as long as the header Retry-After says. The clinic's own software sends a key and is not limited.",
     ),
     "internal-error": (
         "Something failed that we did not foresee. Nothing was changed.",
