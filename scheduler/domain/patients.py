@@ -1,7 +1,9 @@
 """Who comes to the clinic: names as compared, phones as dialled, emails as delivered."""
 
+import re
 import unicodedata
 from datetime import date, datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -14,9 +16,36 @@ from scheduler.errors import FieldError
 NAME_LENGTH = 100
 EMAIL_LENGTH = 254
 
+# A search with less would be a list of everybody.
+SHORTEST_NAME = 2
+SHORTEST_PHONE = 4
+LONGEST_PHONE = 15
+
+# Nobody types more words of a name than this, and every word more is two more ways to read the others.
+MOST_WORDS = 6
+
+# Stands between family and given name in a name_key, and is part of no name.
+_BETWEEN = "\x1f"
+
+ConsentMethod = Literal["phone", "in_person", "paper", "email", "sms", "api"]
+
+# How the front desk may have got a consent. Other ways to give one write their own: the booking page, a reply by text.
+CONSENT_METHODS: dict[ConsentMethod, str] = {
+    "phone": "said on the telephone",
+    "in_person": "said at the front desk",
+    "paper": "signed on paper",
+    "email": "written in an email",
+    "sms": "written in a text",
+    "api": "given in another program, which holds the proof",
+}
+
 
 class Patient(msgspec.Struct, frozen=True, kw_only=True):
-    """A person on file. ``phone`` is E.164; ``sms_consent`` is what they last said about texts, None if nothing."""
+    """A person on file; ``phone`` is E.164.
+
+    The consents are what they last said about messages to the phone and the email they have now, None if nothing:
+    an agreement is for an address, and does not move to another.
+    """
 
     id: UUID
     given_name: str
@@ -26,6 +55,7 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
     birth_date: date | None
     language: Language
     sms_consent: bool | None
+    email_consent: bool | None = None
 
     @property
     def display_name(self) -> str:
@@ -48,11 +78,53 @@ class PatientDetails(msgspec.Struct, frozen=True, kw_only=True):
         return name_key(self.family_name, self.given_name)
 
 
+class NameSearch(msgspec.Struct, frozen=True):
+    """How a name may begin: each (family name, given name) is one way to read what was typed, "" meaning any."""
+
+    readings: list[tuple[str, str]]
+
+
+class PhoneSearch(msgspec.Struct, frozen=True):
+    """The digits that a phone ends with."""
+
+    ending: str
+
+
 def name_key(family_name: str, given_name: str) -> str:
-    """Return the name as compared: without accents, case or stray spacing, family name first."""
-    decomposed = unicodedata.normalize("NFKD", f"{family_name}\x1f{given_name}".casefold())
+    """Return the name as compared, family name first."""
+    return f"{folded(family_name)}{_BETWEEN}{folded(given_name)}"
+
+
+def folded(name: str) -> str:
+    """Return a name without accents, case or stray spacing."""
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
     kept = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return "\x1f".join(" ".join(part.split()) for part in kept.split("\x1f"))
+    return " ".join(kept.split())
+
+
+def read_search(text: str, pointer: str, problems: list[FieldError]) -> NameSearch | PhoneSearch:
+    """Return what somebody looks for: the end of a phone where they typed digits alone, else how a name begins.
+
+    Words of a name may come in either order, and a family or given name may have several: every split is a reading.
+    """
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn") for character in text):
+        problems.append(FieldError(pointer, "invalid", "Type the beginning of a name, or the end of a phone number"))
+        return NameSearch([])
+    digits = re.sub(r"[ ().+/-]", "", text)
+    if re.fullmatch("[0-9]+", digits):
+        if len(digits) < SHORTEST_PHONE:
+            detail = f"Type at least the last {SHORTEST_PHONE} digits of a phone number"
+            problems.append(FieldError(pointer, "too-short", detail))
+        elif len(digits) > LONGEST_PHONE:
+            problems.append(FieldError(pointer, "too-long", "No phone number has so many digits"))
+        return PhoneSearch(digits)
+    words = folded(text.replace(",", " ")).split()
+    if sum(map(len, words)) < SHORTEST_NAME:
+        problems.append(FieldError(pointer, "too-short", f"Type at least {SHORTEST_NAME} letters of a name"))
+    elif len(words) > MOST_WORDS or len(text) > 2 * NAME_LENGTH:
+        problems.append(FieldError(pointer, "too-long", f"Type at most {MOST_WORDS} words of a name"))
+    splits = [(" ".join(words[:index]), " ".join(words[index:])) for index in range(len(words) + 1)]
+    return NameSearch(list(dict.fromkeys(splits + [(given, family) for family, given in splits])))
 
 
 def read_name(value: str, pointer: str, problems: list[FieldError]) -> str:

@@ -9,18 +9,20 @@ import msgspec
 from scheduler.domain.actors import Actor
 from scheduler.domain.availability import Placement
 from scheduler.domain.clinics import Clinic, Place, Therapist, VisitType
+from scheduler.domain.links import link_hash
 from scheduler.domain.messages import kinds, plan_notice, plan_reminders
 from scheduler.domain.patients import Patient, PatientDetails, name_key
 from scheduler.domain.visits import Visit
 from scheduler.errors import HoldExpired, HoldNotFound, NotFound, SlotTaken
 from scheduler.services.holds import find_hold
+from scheduler.services.limits import check_visits_to_come
+from scheduler.services.patients import Agreement, agree, find_or_add, find_patient
 from scheduler.services.placement import Wish, draft, occupied_by, placed
 from scheduler.services.visits import BookedVisit, audit_visit, patient_of
 from scheduler.store import visits as store
 from scheduler.store.connections import Connection
 from scheduler.store.holds import HeldVisit, book_held
 from scheduler.store.messages import add_messages
-from scheduler.store.patients import add_consent, fetch_patient, find_or_add_patient
 
 
 class Booking(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +48,15 @@ async def book(
     therapist: Therapist | None = None,
     room: Place | None = None,
     overbook_reason: str | None = None,
+    secret_key: str,
     actor: Actor,
     now: datetime,
 ) -> BookedVisit:
-    """Book a visit directly. Raises PlacementRefused with alternatives, or NotFound for an unknown patient."""
-    patient = await _patient(connection, clinic, booking, actor)
+    """Book a visit directly. Its private link is made with ``secret_key``.
+
+    Raises PlacementRefused with alternatives, or NotFound for an unknown patient.
+    """
+    patient = await _patient(connection, clinic, booking, actor, now)
     wish = Wish(
         visit_type=visit_type,
         starts_at=starts_at,
@@ -63,7 +69,10 @@ async def book(
 
     async def write(placement: Placement) -> Visit:
         visit = draft(wish, placement, status="booked", actor=actor, now=now, overbook_reason=overbook_reason)
-        await store.insert_visit(connection, clinic.id, visit, occupied_by(wish, placement))
+        await store.insert_visit(
+            connection, clinic.id, visit, occupied_by(wish, placement),
+            link_hash=link_hash(secret_key, clinic.id, visit.id),
+        )  # fmt: skip
         return visit
 
     visit = await placed(connection, clinic, wish, now=now, write=write)
@@ -77,6 +86,7 @@ async def book_hold(
     hold_id: UUID,
     token: str,
     *,
+    secret_key: str,
     actor: Actor,
     now: datetime,
 ) -> BookedVisit:
@@ -84,12 +94,15 @@ async def book_hold(
 
     The same hold booked twice for the same patient is one visit, so a double click is harmless. Notice is judged
     by the moment the time was held, for that was the promise. Raises HoldNotFound, or PlacementRefused with
-    alternatives (HoldExpired where the time ran out and somebody else has it now).
+    alternatives (HoldExpired where the time ran out and somebody else has it now), or RateLimited where the public
+    has booked as many visits with one phone as it may.
     """
     held = await find_hold(connection, clinic, hold_id, token)
     if held.visit.status not in ("held", "expired"):
         return await _booked_already(connection, clinic, held.visit, booking)
-    patient = await _patient(connection, clinic, booking, actor)
+    if booking.details is not None and not actor.staff:
+        await check_visits_to_come(connection, clinic, booking.details.phone, booked_by=actor.name, now=now)
+    patient = await _patient(connection, clinic, booking, actor, now)
     visit = held.visit
     therapist = clinic.therapists_by_id.get(visit.therapist_id)
     visit_type = clinic.visit_types.get(visit.visit_type)
@@ -109,7 +122,10 @@ async def book_hold(
         chosen = msgspec.structs.replace(
             visit, patient_id=patient.id, room_id=placement.room, equipment_ids=placement.equipment
         )
-        booked = await book_held(connection, clinic.id, chosen, created_by=actor.name, now=now)
+        booked = await book_held(
+            connection, clinic.id, chosen, link_hash=link_hash(secret_key, clinic.id, visit.id),
+            created_by=actor.name, now=now,
+        )  # fmt: skip
         if booked is not None:
             await store.occupy(connection, clinic.id, visit.id, occupied_by(wish, placement))
         return booked
@@ -163,28 +179,20 @@ async def _booked_already(connection: Connection, clinic: Clinic, visit: Visit, 
     return BookedVisit(visit=visit, patient=patient)
 
 
-async def _patient(connection: Connection, clinic: Clinic, booking: Booking, actor: Actor) -> Patient:
+async def _patient(connection: Connection, clinic: Clinic, booking: Booking, actor: Actor, now: datetime) -> Patient:
+    """Return whom the visit is for, with what they said about texts recorded. Raises NotFound for an unknown id."""
     if booking.details is not None:
-        patient = await find_or_add_patient(
-            connection, clinic.id, booking.details, language=clinic.settings.languages[0], trusted=actor.staff
-        )
+        patient, _ = await find_or_add(connection, clinic, booking.details, actor=actor, now=now)
+    elif booking.patient_id is not None:
+        patient = await find_patient(connection, clinic, booking.patient_id)
     else:
-        found = booking.patient_id and await fetch_patient(connection, clinic.id, booking.patient_id)
-        if not found:
-            raise NotFound("There is no such patient.")
-        patient = found
-    if booking.sms_consent is None or booking.sms_consent == patient.sms_consent:
+        raise NotFound("There is no such patient.")
+    if booking.sms_consent is None:
         return patient
-    if patient.sms_consent is False and not actor.staff:
-        # Whoever said stop starts again by a text or at the desk, not by a form that anybody can fill in.
-        return patient
-    return await add_consent(
-        connection,
-        clinic.id,
-        patient,
+    agreement = Agreement(
         channel="sms",
         granted=booking.sms_consent,
         wording_version=booking.wording_version,
         method=booking.consent_method,
-        actor=actor.name,
     )
+    return await agree(connection, clinic, patient, agreement, actor=actor, now=now)

@@ -1,72 +1,202 @@
-"""Patients, and the consents that say what they agreed to."""
+"""Patients: kept, changed and found, and the consents that say what they agreed to."""
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from scheduler.domain.clinics import Channel, Language
-from scheduler.domain.patients import Patient, PatientDetails
+from scheduler.domain.patients import Patient, PatientDetails, name_key
 from scheduler.ids import new_id
 from scheduler.store.connections import Connection
 from scheduler.store.rows import to_struct
 
-_SMS_CONSENT = """(select granted from consents
-    where consents.clinic_id = patients.clinic_id and patient_id = patients.id and channel = 'sms'
-    order by recorded_at desc, consents.id desc limit 1) as sms_consent"""
 
-_COLUMNS = f"id, given_name, family_name, phone, email, birth_date, language, {_SMS_CONSENT}"
+def _consent(channel: Channel, address: str) -> str:
+    # An agreement covers the address for which it was given: with a new one, nothing has been said yet.
+    return f"""(select granted from consents
+    where consents.clinic_id = patients.clinic_id and patient_id = patients.id and channel = '{channel}'
+        and address = patients.{address} and scope = 'visits'
+    order by recorded_at desc, consents.id desc limit 1) as {channel}_consent"""
 
 
-async def fetch_patient(connection: Connection, clinic_id: UUID, patient_id: UUID) -> Patient | None:
+_SMS_CONSENT = _consent("sms", "phone")
+PATIENT_COLUMNS = f"""id, given_name, family_name, phone, email, birth_date, language, {_SMS_CONSENT},
+    {_consent("email", "email")}"""
+
+_CONSENT_COLUMNS = "id, channel, scope, granted, address, language, wording_version, method, actor, recorded_at"
+
+# The given name's part of a name_key, as its index has it.
+_GIVEN_KEY = r"split_part(name_key, E'\x1f', 2)"
+
+# Comes after whatever begins with the text before it, byte by byte; no name and no phone holds this character.
+_LAST = r"U&'\+10FFFF'"
+
+
+class Consent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a patient said about one channel, for which address, in which words, how, and to whom."""
+
+    id: UUID
+    channel: Channel
+    scope: str
+    granted: bool
+    address: str
+    language: Language
+    wording_version: str
+    method: str
+    actor: str
+    recorded_at: datetime
+
+
+async def fetch_patient(
+    connection: Connection, clinic_id: UUID, patient_id: UUID, *, for_update: bool = False
+) -> Patient | None:
+    """Return the patient, or None; ``for_update`` keeps others from changing them until the transaction ends."""
     row = await connection.fetchrow(
-        f"select {_COLUMNS} from patients where clinic_id = $1 and id = $2", clinic_id, patient_id
+        f"select {PATIENT_COLUMNS} from patients where clinic_id = $1 and id = $2{' for update' if for_update else ''}",
+        clinic_id,
+        patient_id,
     )
     return to_struct(row, Patient) if row else None
 
 
 async def fetch_patients(connection: Connection, clinic_id: UUID, patient_ids: list[UUID]) -> dict[UUID, Patient]:
     rows = await connection.fetch(
-        f"select {_COLUMNS} from patients where clinic_id = $1 and id = any($2::uuid[])", clinic_id, patient_ids
+        f"select {PATIENT_COLUMNS} from patients where clinic_id = $1 and id = any($2::uuid[])", clinic_id, patient_ids
     )
     return {row["id"]: to_struct(row, Patient) for row in rows}
 
 
+async def patient_named(connection: Connection, clinic_id: UUID, phone: str, key: str) -> UUID | None:
+    """Return the id of the patient with this phone and ``name_key``, or None."""
+    return await connection.fetchval(
+        "select id from patients where clinic_id = $1 and phone = $2 and name_key = $3", clinic_id, phone, key
+    )
+
+
 async def find_or_add_patient(
-    connection: Connection, clinic_id: UUID, details: PatientDetails, *, language: Language, trusted: bool
-) -> Patient:
-    """Return the patient with this phone, family name and given name, made if there is none.
+    connection: Connection, clinic_id: UUID, details: PatientDetails, *, language: Language
+) -> tuple[Patient, bool]:
+    """Return the patient with this phone, family name and given name, and whether they were added just now.
 
-    ``language`` is a new patient's where the details name none.
-
-    A trusted caller's email, birth date and language replace what is on file; anybody else only fills what is
-    empty, so that a stranger who knows a name and a number cannot redirect somebody's mail.
+    ``language`` is a new patient's where the details name none. Nothing of a patient on file changes; their row is
+    locked until the transaction ends.
     """
+    patient_id = new_id()
     row = await connection.fetchrow(
         f"""insert into patients as patients
             (clinic_id, id, given_name, family_name, name_key, phone, email, birth_date, language)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, $11))
-        on conflict (clinic_id, phone, name_key) do update set updated_at = now(),
-            email = case when $10 then coalesce(excluded.email, patients.email)
-                         else coalesce(patients.email, excluded.email) end,
-            birth_date = case when $10 then coalesce(excluded.birth_date, patients.birth_date)
-                              else coalesce(patients.birth_date, excluded.birth_date) end,
-            language = case when $10 then coalesce($9, patients.language) else patients.language end
-        returning {_COLUMNS}""",
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        on conflict (clinic_id, phone, name_key) do update set updated_at = patients.updated_at
+        returning {PATIENT_COLUMNS}""",
         clinic_id,
-        new_id(),
+        patient_id,
         details.given_name,
         details.family_name,
         details.name_key,
         details.phone,
         details.email,
         details.birth_date,
-        details.language,
-        trusted,
-        language,
+        details.language or language,
     )
     if row is None:
         raise LookupError("an upsert always returns its row")
+    return to_struct(row, Patient), row["id"] == patient_id
+
+
+async def update_patient(connection: Connection, clinic_id: UUID, patient: Patient) -> Patient | None:
+    """Write a patient as they are given; return them with the consents that cover their addresses now.
+
+    Returns None, and writes nothing, where another patient has this phone and name.
+    """
+    try:
+        # The savepoint keeps the transaction alive, so that the caller can say who the other one is.
+        async with connection.transaction():
+            row = await connection.fetchrow(
+                f"""update patients set given_name = $3, family_name = $4, name_key = $5, phone = $6, email = $7,
+                    birth_date = $8, language = $9, updated_at = now()
+                where clinic_id = $1 and id = $2 returning {PATIENT_COLUMNS}""",
+                clinic_id,
+                patient.id,
+                patient.given_name,
+                patient.family_name,
+                name_key(patient.family_name, patient.given_name),
+                patient.phone,
+                patient.email,
+                patient.birth_date,
+                patient.language,
+            )
+    except asyncpg.UniqueViolationError:
+        return None
+    if row is None:
+        raise LookupError("the patient is locked by this transaction and cannot have gone")
     return to_struct(row, Patient)
+
+
+async def search_names(
+    connection: Connection,
+    clinic_id: UUID,
+    readings: Sequence[tuple[str, str]],
+    *,
+    after: tuple[str, UUID] | None,
+    limit: int,
+) -> list[Patient]:
+    """Return patients by name, those whose folded names begin like one of the (family name, given name) pairs.
+
+    ``after`` is the (name_key, id) of the last one already seen.
+    """
+    beginnings: list[str] = []
+
+    def begins(key: str, beginning: str) -> str:
+        beginnings.append(beginning)
+        return _begins(key, len(beginnings))
+
+    either = " or ".join(
+        " and ".join(begins(key, name) for key, name in (("name_key", family), (_GIVEN_KEY, given)) if name)
+        for family, given in readings
+    )
+    return await _page(connection, clinic_id, f"({either})", beginnings, after, limit)
+
+
+async def search_phones(
+    connection: Connection, clinic_id: UUID, ending: str, *, after: tuple[str, UUID] | None, limit: int
+) -> list[Patient]:
+    """Return patients by name, those whose phone ends with these digits; ``after`` as in ``search_names``."""
+    return await _page(connection, clinic_id, _begins("reverse(phone)", 1), [ending[::-1]], after, limit)
+
+
+def _begins(key: str, number: int) -> str:
+    """Return the condition that a key begins with the text of a number.
+
+    It compares byte by byte, as the indexes do. LIKE could use them only while the text is known to the planner, and
+    would take some characters for wildcards.
+    """
+    place = f"${number + 4}::text"
+    return f"{key} ~>=~ {place} and {key} ~<~ ({place} || {_LAST})"
+
+
+async def _page(
+    connection: Connection,
+    clinic_id: UUID,
+    condition: str,
+    texts: Sequence[str],
+    after: tuple[str, UUID] | None,
+    limit: int,
+) -> list[Patient]:
+    rows = await connection.fetch(
+        f"""select {PATIENT_COLUMNS} from patients
+        where clinic_id = $1 and {condition}
+            and ($2::text is null or (name_key collate "C", id) > ($2 collate "C", $3::uuid))
+        order by name_key collate "C", id limit $4""",
+        clinic_id,
+        *(after or (None, None)),
+        limit,
+        *texts,
+    )
+    return [to_struct(row, Patient) for row in rows]
 
 
 async def add_consent(
@@ -79,16 +209,21 @@ async def add_consent(
     wording_version: str,
     method: str,
     actor: str,
-) -> Patient:
-    """Append a consent record for visit messages; return the patient as they now stand."""
-    await connection.execute(
-        """insert into consents (clinic_id, id, patient_id, channel, scope, granted, address, language,
+    scope: Literal["visits", "reminders"] = "visits",
+) -> Consent:
+    """Append what a patient said about visit messages, for the address of the channel that they have now.
+
+    Scope ``reminders`` is about these alone and leaves what was said about the others as it is.
+    """
+    row = await connection.fetchrow(
+        f"""insert into consents (clinic_id, id, patient_id, channel, scope, granted, address, language,
             wording_version, method, actor)
-        values ($1, $2, $3, $4, 'visits', $5, $6, $7, $8, $9, $10)""",
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning {_CONSENT_COLUMNS}""",
         clinic_id,
         new_id(),
         patient.id,
         channel,
+        scope,
         granted,
         patient.phone if channel == "sms" else patient.email or "",
         patient.language,
@@ -96,4 +231,30 @@ async def add_consent(
         method,
         actor,
     )
-    return msgspec.structs.replace(patient, sms_consent=granted) if channel == "sms" else patient
+    if row is None:
+        raise LookupError("an insert always returns its row")
+    return to_struct(row, Consent)
+
+
+async def wants_email_reminders(connection: Connection, clinic_id: UUID, patient_id: UUID) -> bool:
+    """Return whether reminders by email may go to the address that a patient has now; the dispatcher asks the same."""
+    granted = await connection.fetchval(
+        """select granted from consents join patients using (clinic_id)
+        where clinic_id = $1 and patient_id = $2 and patients.id = $2 and channel = 'email'
+            and address = patients.email and scope in ('visits', 'reminders')
+        order by recorded_at desc, consents.id desc limit 1""",
+        clinic_id,
+        patient_id,
+    )
+    return granted is not False
+
+
+async def list_consents(connection: Connection, clinic_id: UUID, patient_id: UUID) -> list[Consent]:
+    """Return everything that a patient said about messages, in the order they said it."""
+    rows = await connection.fetch(
+        f"""select {_CONSENT_COLUMNS}
+        from consents where clinic_id = $1 and patient_id = $2 order by recorded_at, id""",
+        clinic_id,
+        patient_id,
+    )
+    return [to_struct(row, Consent) for row in rows]

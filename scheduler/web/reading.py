@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -126,6 +126,17 @@ def read_bound(value: str, pointer: str, problems: Problems, clinic: Clinic) -> 
     return math.ceil(minute) if pointer == FROM else math.floor(minute)
 
 
+def read_bounds(
+    from_: str | None, to: str | None, problems: Problems, clinic: Clinic
+) -> tuple[datetime | None, datetime | None]:
+    """Return both ends of a list as instants in UTC, None for one that is open."""
+    starts, ends = (
+        None if value is None else datetime.fromtimestamp(read_bound(value, pointer, problems, clinic) * 60, UTC)
+        for value, pointer in ((from_, FROM), (to, TO))
+    )
+    return starts, ends
+
+
 def read_visit_type(code: str, pointer: str, problems: Problems, clinic: Clinic) -> VisitType | None:
     visit_type = clinic.visit_types.get(code)
     if visit_type is None:
@@ -155,18 +166,24 @@ def read_room(
 
 def read_patient(body: PatientBody, pointer: str, problems: Problems, clinic: Clinic, now: datetime) -> PatientDetails:
     """Return the patient's details, normalised; every field that is wrong is named."""
-    language: Language | None = next((known for known in LANGUAGES if known == body.language), None)
-    if body.language is not None and language not in clinic.settings.languages:
-        spoken = ", ".join(clinic.settings.languages)
-        problems.add(f"{pointer}/language", "language-unknown", f"Choose from {spoken}")
     return PatientDetails(
         given_name=read_name(body.given_name, f"{pointer}/given_name", problems),
         family_name=read_name(body.family_name, f"{pointer}/family_name", problems),
         phone=read_phone(body.phone, f"{pointer}/phone", problems),
         email=read_email(body.email, f"{pointer}/email", problems) if body.email else None,
         birth_date=read_birth_date(body.birth_date, now, f"{pointer}/birth_date", problems),
-        language=language,
+        language=read_language(body.language, f"{pointer}/language", problems, clinic)
+        if body.language is not None
+        else None,
     )
+
+
+def read_language(value: str, pointer: str, problems: Problems, clinic: Clinic) -> Language | None:
+    language: Language | None = next((known for known in LANGUAGES if known == value), None)
+    if language not in clinic.settings.languages:
+        problems.add(pointer, "language-unknown", f"Choose from {', '.join(clinic.settings.languages)}")
+        return None
+    return language
 
 
 def read_version(if_match: str | None) -> int:

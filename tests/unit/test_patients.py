@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.domain.patients import NAME_LENGTH, name_key, read_birth_date, read_email, read_name, read_phone
+from scheduler.domain.patients import (
+    NAME_LENGTH,
+    NameSearch,
+    PhoneSearch,
+    folded,
+    name_key,
+    read_birth_date,
+    read_email,
+    read_name,
+    read_phone,
+    read_search,
+)
 from scheduler.errors import FieldError
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -78,3 +89,65 @@ def test_nobody_is_born_in_the_future_or_before_1900(born: date) -> None:
     problems: list[FieldError] = []
     read_birth_date(born, NOW, "/birth_date", problems)
     assert [problem.code for problem in problems] == ["birth-date-invalid"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "ending"),
+    [("0142", "0142"), ("555-0142", "5550142"), ("(201) 555-0142", "2015550142"), ("+1 201 555 0142", "12015550142")],
+)
+def test_digits_alone_are_the_end_of_a_phone(typed: str, ending: str) -> None:
+    assert read_search(typed, "?q", []) == PhoneSearch(ending)
+
+
+def test_words_of_a_name_come_in_either_order_and_names_may_have_several() -> None:
+    assert read_search(" SÁM ", "?q", []) == NameSearch([("", "sam"), ("sam", "")])
+    two = read_search("sam as", "?q", [])
+    assert isinstance(two, NameSearch)
+    assert set(two.readings) == {("", "sam as"), ("sam as", ""), ("sam", "as"), ("as", "sam")}
+    assert read_search("Sample, Ash", "?q", []) == read_search("sample ash", "?q", [])
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("", "too-short"),
+        ("  ", "too-short"),
+        ("s", "too-short"),
+        ("Á", "too-short"),
+        ("014", "too-short"),
+        ("+1", "too-short"),
+        ("1" * 16, "too-long"),
+        ("a b c d e f g", "too-long"),
+        ("ab" * 101, "too-long"),
+        ("sam\x00", "invalid"),
+    ],
+)
+def test_a_search_for_too_little_or_too_much_is_refused(typed: str, code: str) -> None:
+    problems: list[FieldError] = []
+    read_search(typed, "?q", problems)
+    assert [(problem.pointer, problem.code) for problem in problems] == [("?q", code)]
+
+
+NAMES = st.text(st.characters(categories=["L", "M", "Zs"]), min_size=2, max_size=20).filter(folded)
+
+
+@given(family=NAMES, given_name=NAMES, letters=st.integers(1, 20))
+def test_whoever_is_on_file_is_found_by_how_their_names_begin(family: str, given_name: str, letters: int) -> None:
+    typed = f"{given_name[:letters]} {family[:letters]}"
+    problems: list[FieldError] = []
+    search = read_search(typed, "?q", problems)
+    if problems:
+        assert {problem.code for problem in problems} <= {"too-short", "too-long"}
+        return
+    assert isinstance(search, NameSearch)
+    key_family, key_given = name_key(family, given_name).split("\x1f")
+    assert any(key_family.startswith(one) and key_given.startswith(other) for one, other in search.readings)
+
+
+@given(st.text(max_size=60))
+def test_no_text_at_all_makes_the_search_reader_fail(text: str) -> None:
+    problems: list[FieldError] = []
+    search = read_search(text, "?q", problems)
+    if isinstance(search, PhoneSearch) and not problems:
+        assert search.ending.isascii()
+        assert search.ending.isdigit()
