@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from scheduler.domain.bitmaps import clock_grid, everything, free_for, positions, span_bits, union
-from scheduler.domain.calendars import Calendar, PlaceCalendar, TherapistCalendar, working_spans
+from scheduler.domain.calendars import Calendar, PlaceCalendar, TherapistCalendar, working_minutes
 from scheduler.domain.clinics import Clinic, Therapist, VisitType
 from scheduler.domain.times import Span, day_end, day_start, instant_at, overlap
 from scheduler.errors import NotBookableOnline, NotQualified, OutsideHours, SlotTaken, TooFarAhead, TooSoon
@@ -59,10 +59,10 @@ def open_starts(
         return []
     candidates = clock_grid(calendar.bounds, clinic.zone, clinic.settings.grid_minutes)
     candidates &= span_bits(calendar.bounds, (low, high + 1))
-    candidates &= _starts_with_places(calendar, visit_type)
+    candidates &= starts_with_room(calendar, visit_type) & starts_with_equipment(calendar, visit_type)
     openings: list[Opening] = []
     for number, therapist in enumerate(calendar.therapists):
-        if _qualified(clinic, visit_type, therapist):
+        if qualified(clinic, visit_type, therapist):
             starts = candidates & _therapist_starts(calendar, clinic, visit_type, therapist)
             openings.extend(Opening(calendar.start + bit, number) for bit in positions(starts))
     openings.sort()
@@ -87,14 +87,14 @@ def place(
     if therapist is not None and not therapist.may_perform(visit_type):
         raise NotQualified
     bit = 1 << (start - calendar.start)
-    qualified = [
+    candidates = [
         candidate
         for candidate in calendar.therapists
-        if _qualified(clinic, visit_type, candidate) and (therapist is None or candidate.id == therapist.id)
+        if qualified(clinic, visit_type, candidate) and (therapist is None or candidate.id == therapist.id)
     ]
-    if therapist is not None and calendar.therapists and not qualified:
+    if therapist is not None and calendar.therapists and not candidates:
         raise NotQualified
-    working = [candidate for candidate in qualified if _working_starts(calendar, clinic, visit_type, candidate) & bit]
+    working = [candidate for candidate in candidates if _working_starts(calendar, clinic, visit_type, candidate) & bit]
     if not working:
         raise OutsideHours
     free = [candidate for candidate in working if _free_starts(calendar, visit_type, candidate.busy) & bit]
@@ -174,7 +174,38 @@ def nearest(openings: Iterable[Opening], start: int, limit: int) -> list[Opening
     return list(closest.values())
 
 
-def _qualified(clinic: Clinic, visit_type: VisitType, therapist: TherapistCalendar) -> bool:
+def with_buffers(visit_type: VisitType, start: int) -> Span:
+    """Return the minutes that a visit at a start takes from its therapist, room and devices."""
+    ends = start + visit_type.duration_minutes
+    return start - visit_type.buffer_before_minutes, ends + visit_type.buffer_after_minutes
+
+
+def starts_within(minutes: int, visit_type: VisitType, *, buffers: bool) -> int:
+    """Return the starts from which a visit's own time, or its whole span with buffers, lies in a set of minutes."""
+    if not buffers:
+        return free_for(minutes, visit_type.duration_minutes)
+    before = visit_type.buffer_before_minutes
+    whole = before + visit_type.duration_minutes + visit_type.buffer_after_minutes
+    return free_for(minutes, whole) << before
+
+
+def starts_with_room(calendar: Calendar, visit_type: VisitType) -> int:
+    """Return the starts at which a room of the kind needed is free; all of them where none is needed."""
+    if visit_type.room_kind is None:
+        return everything(calendar.bounds)
+    return _starts_with(calendar, visit_type, calendar.rooms, visit_type.room_kind)
+
+
+def starts_with_equipment(calendar: Calendar, visit_type: VisitType) -> int:
+    """Return the starts at which a device of every kind needed is free."""
+    starts = everything(calendar.bounds)
+    for kind in visit_type.equipment_kinds:
+        starts &= _starts_with(calendar, visit_type, calendar.equipment, kind)
+    return starts
+
+
+def qualified(clinic: Clinic, visit_type: VisitType, therapist: TherapistCalendar) -> bool:
+    """Whether a therapist of the calendar is known to the clinic, may perform the visit type, and still does."""
     known = clinic.therapists_by_id.get(therapist.id)
     return known is not None and known.may_perform(visit_type) and therapist.performs
 
@@ -192,34 +223,21 @@ def _therapist_starts(calendar: Calendar, clinic: Clinic, visit_type: VisitType,
 
 def _working_starts(calendar: Calendar, clinic: Clinic, visit_type: VisitType, therapist: TherapistCalendar) -> int:
     """Return the starts from which the visit's own time, or with buffers if the clinic says so, is all working time."""
-    working = union(calendar.bounds, working_spans(calendar, clinic.zone, therapist))
-    working &= ~union(calendar.bounds, therapist.time_off)
-    if not clinic.settings.buffers_within_hours:
-        return free_for(working, visit_type.duration_minutes)
-    before = visit_type.buffer_before_minutes
-    whole = before + visit_type.duration_minutes + visit_type.buffer_after_minutes
-    return free_for(working, whole) << before
+    working = working_minutes(calendar, clinic.zone, therapist)
+    return starts_within(working, visit_type, buffers=clinic.settings.buffers_within_hours)
 
 
 def _free_starts(calendar: Calendar, visit_type: VisitType, busy: Sequence[Span]) -> int:
     """Return the starts whose whole span, buffers included, meets nothing in ``busy``."""
-    before = visit_type.buffer_before_minutes
-    whole = before + visit_type.duration_minutes + visit_type.buffer_after_minutes
-    return free_for(everything(calendar.bounds) & ~union(calendar.bounds, busy), whole) << before
+    return starts_within(everything(calendar.bounds) & ~union(calendar.bounds, busy), visit_type, buffers=True)
 
 
-def _starts_with_places(calendar: Calendar, visit_type: VisitType) -> int:
-    """Return the starts at which a room and a device of every kind needed are free."""
-    starts = everything(calendar.bounds)
-    needs = [(calendar.equipment, kind) for kind in visit_type.equipment_kinds]
-    if visit_type.room_kind is not None:
-        needs.append((calendar.rooms, visit_type.room_kind))
-    for places, kind in needs:
-        any_free = 0
-        for candidate in places:
-            if candidate.kind == kind:
-                any_free |= _free_starts(calendar, visit_type, candidate.busy)
-        starts &= any_free
+def _starts_with(calendar: Calendar, visit_type: VisitType, places: Sequence[PlaceCalendar], kind: str) -> int:
+    """Return the starts at which any place of a kind is free."""
+    starts = 0
+    for candidate in places:
+        if candidate.kind == kind:
+            starts |= _free_starts(calendar, visit_type, candidate.busy)
     return starts
 
 

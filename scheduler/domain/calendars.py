@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from scheduler.domain.bitmaps import everything, span_bits, union
 from scheduler.domain.times import Span, day_end, day_start, instant_at, local_dates, overlap, wall_spans
 
 
@@ -63,27 +64,62 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         return self.start, self.end
 
 
+def windows_on(therapist: TherapistCalendar, day: date) -> Sequence[Span]:
+    """Return the wall-clock windows that begin on a date: its override's, or else the weekly ones."""
+    override = therapist.overrides.get(day)
+    if override is not None:
+        return override
+    return [
+        (window.starts, window.ends)
+        for window in therapist.weekly
+        if window.weekday == day.isoweekday() and window.valid_from <= day <= window.valid_until
+    ]
+
+
+def hours_spans(calendar: Calendar, zone: ZoneInfo, therapist: TherapistCalendar) -> list[Span]:
+    """Return a therapist's hours as instants, whatever closures and time off take from them.
+
+    A window that runs past midnight belongs to the date it begins on, so the date before the calendar is looked at
+    too.
+    """
+    first_day = instant_at(calendar.start, zone).date() - timedelta(days=1)
+    return [
+        span
+        for day in [first_day, *local_dates(calendar.start, calendar.end, zone)]
+        for starts, ends in windows_on(therapist, day)
+        for span in wall_spans(day, starts, ends, zone)
+    ]
+
+
 def working_spans(calendar: Calendar, zone: ZoneInfo, therapist: TherapistCalendar) -> list[Span]:
     """Return a therapist's working instants: weekly windows or the date's override, cut by the clinic's closures.
 
-    A window that runs past midnight belongs to the date it begins on, so the date before the calendar is looked at
-    too. A closure cuts by the date that the clocks show.
+    A closure cuts by the date that the clocks show.
     """
-    first_day = instant_at(calendar.start, zone).date() - timedelta(days=1)
-    spans: list[Span] = []
-    for day in [first_day, *local_dates(calendar.start, calendar.end, zone)]:
-        override = therapist.overrides.get(day)
-        if override is not None:
-            windows = override
-        else:
-            windows = [
-                (window.starts, window.ends)
-                for window in therapist.weekly
-                if window.weekday == day.isoweekday() and window.valid_from <= day <= window.valid_until
-            ]
-        for starts, ends in windows:
-            spans.extend(wall_spans(day, starts, ends, zone))
+    spans = hours_spans(calendar, zone, therapist)
     return _within_closures(spans, calendar.closures, zone) if calendar.closures else spans
+
+
+def working_minutes(calendar: Calendar, zone: ZoneInfo, therapist: TherapistCalendar) -> int:
+    """Return the set of minutes at which a therapist works: hours less closures and time off."""
+    working = union(calendar.bounds, working_spans(calendar, zone, therapist))
+    return working & ~union(calendar.bounds, therapist.time_off)
+
+
+def closed_minutes(calendar: Calendar, zone: ZoneInfo) -> int:
+    """Return the set of minutes that closures take from everybody, worked or not."""
+    closed = 0
+    for day, windows in calendar.closures.items():
+        allowed = [piece for starts, ends in windows for piece in wall_spans(day, starts, ends, zone)]
+        whole = span_bits(calendar.bounds, (day_start(day, zone), day_end(day, zone)))
+        closed |= whole & ~union(calendar.bounds, allowed)
+    return closed
+
+
+def works_through(calendar: Calendar, zone: ZoneInfo, therapist: TherapistCalendar, span: Span) -> bool:
+    """Whether a therapist works at every minute of a span, wherever it lies in the calendar."""
+    narrow = msgspec.structs.replace(calendar, start=span[0], end=span[1])
+    return working_minutes(narrow, zone, therapist) == everything(span)
 
 
 def _within_closures(spans: list[Span], closures: dict[date, Sequence[Span]], zone: ZoneInfo) -> list[Span]:

@@ -1,5 +1,6 @@
 """Weekly hours, overrides and closures as the clinic's file and the front desk set them."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 from uuid import UUID
@@ -12,12 +13,14 @@ from scheduler.domain.clinic_files import DatedWindows
 from scheduler.ids import new_id
 from scheduler.store.connections import Connection
 
+SetBy = Literal["file", "desk"]
+
 
 class DatedRow(msgspec.Struct, frozen=True, kw_only=True):
     """An override or a closure; a removed one is only remembered, and is not in force."""
 
     plan: DatedWindows
-    set_by: Literal["file", "desk"]
+    set_by: SetBy
     removed: bool
 
     @property
@@ -63,26 +66,96 @@ async def remove_window(connection: Connection, clinic_id: UUID, therapist_id: U
     )
 
 
-async def fetch_overrides(connection: Connection, clinic_id: UUID) -> dict[UUID, dict[date, DatedRow]]:
+async def replace_windows(
+    connection: Connection, clinic_id: UUID, therapist_id: UUID, windows: Sequence[WeeklyWindow]
+) -> None:
+    """Give the therapist these weekly windows and no others, and note that the front desk set them."""
+    await connection.execute(
+        """with gone as (
+            delete from working_windows where clinic_id = $1 and therapist_id = $2
+        ), marked as (
+            update therapists set hours_set_by = 'desk' where clinic_id = $1 and id = $2
+        )
+        insert into working_windows
+            (clinic_id, therapist_id, id, weekday, starts_minute, ends_minute, valid_from, valid_until)
+        select $1, $2, * from unnest($3::uuid[], $4::int[], $5::int[], $6::int[], $7::date[], $8::date[])""",
+        clinic_id,
+        therapist_id,
+        [new_id() for _ in windows],
+        [window.weekday for window in windows],
+        [window.starts for window in windows],
+        [window.ends for window in windows],
+        [window.valid_from for window in windows],
+        [window.valid_until for window in windows],
+    )
+
+
+async def fetch_hours_set_by(connection: Connection, clinic_id: UUID, therapist_id: UUID) -> SetBy | None:
+    """Return who last set the therapist's weekly hours, or None where there is no such therapist."""
+    return await connection.fetchval(
+        "select hours_set_by from therapists where clinic_id = $1 and id = $2", clinic_id, therapist_id
+    )
+
+
+async def fetch_overrides(
+    connection: Connection, clinic_id: UUID, *, first_day: date = date.min, last_day: date = date.max
+) -> dict[UUID, dict[date, DatedRow]]:
     """Return the overrides by the therapist's id and the date, the desk's and the removed ones too."""
-    rows = await connection.fetch("select * from overrides where clinic_id = $1 order by date", clinic_id)
+    rows = await connection.fetch(
+        "select * from overrides where clinic_id = $1 and date between $2 and $3 order by date",
+        clinic_id,
+        first_day,
+        last_day,
+    )
     overrides: dict[UUID, dict[date, DatedRow]] = {}
     for row in rows:
         overrides.setdefault(row["therapist_id"], {})[row["date"]] = _dated(row)
     return overrides
 
 
-async def save_override(connection: Connection, clinic_id: UUID, therapist_id: UUID, plan: DatedWindows) -> None:
-    """Insert the clinic file's override, or make the one of its date like it."""
+async def list_overrides(
+    connection: Connection, clinic_id: UUID, therapist_id: UUID, *, first_day: date, last_day: date, limit: int
+) -> list[DatedRow]:
+    """Return a therapist's overrides in force between two dates, both included, by date."""
+    rows = await connection.fetch(
+        """select * from overrides
+        where clinic_id = $1 and therapist_id = $2 and date between $3 and $4 and not removed
+        order by date limit $5""",
+        clinic_id,
+        therapist_id,
+        first_day,
+        last_day,
+        limit,
+    )
+    return [_dated(row) for row in rows]
+
+
+async def save_override(
+    connection: Connection, clinic_id: UUID, therapist_id: UUID, plan: DatedWindows, *, set_by: SetBy = "file"
+) -> None:
+    """Insert an override, or make the one of its date like it."""
     await connection.execute(
         """insert into overrides (clinic_id, therapist_id, date, windows, reason, set_by)
-        values ($1, $2, $3, $4, $5, 'file')
-        on conflict (clinic_id, therapist_id, date) do update set windows = $4, reason = $5""",
+        values ($1, $2, $3, $4, $5, $6)
+        on conflict (clinic_id, therapist_id, date) do update
+            set windows = $4, reason = $5, set_by = $6, removed = false""",
         clinic_id,
         therapist_id,
         plan.day,
         _ranges(plan),
         plan.reason,
+        set_by,
+    )
+
+
+async def take_out_override(connection: Connection, clinic_id: UUID, therapist_id: UUID, day: date) -> None:
+    """Put the override of a date out of force, and remember that the front desk did."""
+    await connection.execute(
+        """update overrides set removed = true, set_by = 'desk'
+        where clinic_id = $1 and therapist_id = $2 and date = $3""",
+        clinic_id,
+        therapist_id,
+        day,
     )
 
 
@@ -93,21 +166,51 @@ async def remove_override(connection: Connection, clinic_id: UUID, therapist_id:
     )
 
 
-async def fetch_closures(connection: Connection, clinic_id: UUID) -> dict[date, DatedRow]:
+async def fetch_closures(
+    connection: Connection, clinic_id: UUID, *, first_day: date = date.min, last_day: date = date.max
+) -> dict[date, DatedRow]:
     """Return the closures by date, the desk's and the removed ones too."""
-    rows = await connection.fetch("select * from closures where clinic_id = $1 order by date", clinic_id)
+    rows = await connection.fetch(
+        "select * from closures where clinic_id = $1 and date between $2 and $3 order by date",
+        clinic_id,
+        first_day,
+        last_day,
+    )
     return {row["date"]: _dated(row) for row in rows}
 
 
-async def save_closure(connection: Connection, clinic_id: UUID, plan: DatedWindows) -> None:
-    """Insert the clinic file's closure, or make the one of its date like it."""
+async def list_closures(
+    connection: Connection, clinic_id: UUID, *, first_day: date, last_day: date, limit: int
+) -> list[DatedRow]:
+    """Return the closures in force between two dates, both included, by date."""
+    rows = await connection.fetch(
+        """select * from closures where clinic_id = $1 and date between $2 and $3 and not removed
+        order by date limit $4""",
+        clinic_id,
+        first_day,
+        last_day,
+        limit,
+    )
+    return [_dated(row) for row in rows]
+
+
+async def save_closure(connection: Connection, clinic_id: UUID, plan: DatedWindows, *, set_by: SetBy = "file") -> None:
+    """Insert a closure, or make the one of its date like it."""
     await connection.execute(
-        """insert into closures (clinic_id, date, windows, reason, set_by) values ($1, $2, $3, $4, 'file')
-        on conflict (clinic_id, date) do update set windows = $3, reason = $4""",
+        """insert into closures (clinic_id, date, windows, reason, set_by) values ($1, $2, $3, $4, $5)
+        on conflict (clinic_id, date) do update set windows = $3, reason = $4, set_by = $5, removed = false""",
         clinic_id,
         plan.day,
         _ranges(plan),
         plan.reason,
+        set_by,
+    )
+
+
+async def take_out_closure(connection: Connection, clinic_id: UUID, day: date) -> None:
+    """Put the closure of a date out of force, and remember that the front desk did."""
+    await connection.execute(
+        "update closures set removed = true, set_by = 'desk' where clinic_id = $1 and date = $2", clinic_id, day
     )
 
 
