@@ -13,6 +13,7 @@ from scheduler.domain.clinic_parts import (
     Code,
     DayPlan,
     Host,
+    LimitsPart,
     MessagesPart,
     OpeningHours,
     Phone,
@@ -26,7 +27,17 @@ from scheduler.domain.clinic_parts import (
     overlapping_hours,
     repeated_dates,
 )
-from scheduler.domain.clinics import Channel, ClinicSettings, Credential, Language, Reminder, Therapist, VisitType
+from scheduler.domain.clinics import (
+    Channel,
+    ClinicSettings,
+    Credential,
+    Language,
+    Limits,
+    Reminder,
+    TextLimits,
+    Therapist,
+    VisitType,
+)
 from scheduler.domain.documents import Part, Problem, did_you_mean, parse_toml, read_part
 from scheduler.domain.times import DAY, Span
 from scheduler.errors import ConfigurationError
@@ -96,6 +107,7 @@ class Document(Part, frozen=True, kw_only=True):
     opening_hours: tuple[OpeningHours, ...]
     booking: BookingPart
     messages: MessagesPart
+    limits: LimitsPart = LimitsPart()
     reminders: tuple[ReminderPart, ...] = ()
     visit_types: dict[Code, VisitTypePart]
     therapists: dict[Code, TherapistPart]
@@ -285,6 +297,14 @@ def _settings(document: Document) -> ClinicSettings:
         text_window=document.messages.text_window.span,
         consent_wording_version=document.messages.consent_wording_version,
         reminders=tuple(Reminder(**msgspec.structs.asdict(rung)) for rung in document.reminders),
+        limits=Limits(**msgspec.structs.asdict(document.limits)),
+        text_limits=TextLimits(
+            per_day=document.messages.texts_per_day,
+            per_week=document.messages.texts_per_week,
+            frequent_per_day=document.messages.frequent_texts_per_day,
+            frequent_per_week=document.messages.frequent_texts_per_week,
+        ),
+        email_reply_to=document.messages.email_reply_to,
     )
 
 

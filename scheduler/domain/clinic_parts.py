@@ -13,7 +13,7 @@ from email_validator import EmailNotValidError, validate_email
 from msgspec import Meta, field
 
 from scheduler.domain.calendars import WeeklyWindow
-from scheduler.domain.clinics import Channel, Credential, Language
+from scheduler.domain.clinics import Channel, Credential, Language, Limits, TextLimits
 from scheduler.domain.documents import Part, Problem, Spelled, did_you_mean
 from scheduler.domain.times import DAY, Span
 
@@ -22,6 +22,8 @@ WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00)")
 _LONGEST_LEAD_HOURS = 24 * 365
+_USUAL = Limits()
+_USUAL_TEXTS = TextLimits()
 
 
 def _matching(pattern: str, what: str) -> Spelled:
@@ -217,6 +219,11 @@ class MessagesPart(Part, frozen=True, kw_only=True):
     email_from: EmailAddress
     consent_wording_version: Text
     text_window: Window
+    texts_per_day: Annotated[int, Meta(ge=1, le=100)] = _USUAL_TEXTS.per_day
+    texts_per_week: Annotated[int, Meta(ge=1, le=100)] = _USUAL_TEXTS.per_week
+    frequent_texts_per_day: Annotated[int, Meta(ge=1, le=100)] = _USUAL_TEXTS.frequent_per_day
+    frequent_texts_per_week: Annotated[int, Meta(ge=1, le=100)] = _USUAL_TEXTS.frequent_per_week
+    email_reply_to: EmailAddress = ""
 
     def problems(self) -> Iterator[Problem]:
         if self.text_window.span[1] > DAY:
@@ -228,6 +235,14 @@ class ReminderPart(Part, frozen=True, kw_only=True):
     channel: Channel
     lead_minutes: Lead = field(name="lead_hours")
     visit_types: tuple[Code, ...] = ()
+
+
+class LimitsPart(Part, frozen=True, kw_only=True):
+    reads_per_minute: Annotated[int, Meta(ge=1, le=100_000)] = _USUAL.reads_per_minute
+    changes_per_minute: Annotated[int, Meta(ge=1, le=10_000)] = _USUAL.changes_per_minute
+    holds_at_once: Annotated[int, Meta(ge=1, le=1_000)] = _USUAL.holds_at_once
+    bookings_per_phone_per_day: Annotated[int, Meta(ge=1, le=1_000)] = _USUAL.bookings_per_phone_per_day
+    online_visits_per_phone: Annotated[int, Meta(ge=1, le=1_000)] = _USUAL.online_visits_per_phone
 
 
 def overlapping_hours(hours: Iterable[OpeningHours], key: str = "hours") -> Iterator[Problem]:

@@ -85,6 +85,32 @@ class Reminder(msgspec.Struct, frozen=True, kw_only=True):
     visit_types: tuple[str, ...] = ()
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much the public may ask for. A client is an address, or the /64 of one; keys have no such limits.
+
+    ``reads_per_minute`` and ``changes_per_minute`` are for each client, as is ``holds_at_once``, the holds that have
+    not run out. ``online_visits_per_phone`` are visits to come that the public booked with one phone.
+    """
+
+    reads_per_minute: int = 240
+    changes_per_minute: int = 30
+    holds_at_once: int = 6
+    bookings_per_phone_per_day: int = 10
+    online_visits_per_phone: int = 12
+
+
+class TextLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How many texts a phone gets in a day and in seven days; ``frequent`` is for patients who agreed to more.
+
+    Answers to a patient's own text and cancellations by the clinic are not counted.
+    """
+
+    per_day: int = 1
+    per_week: int = 3
+    frequent_per_day: int = 2
+    frequent_per_week: int = 6
+
+
 class ClinicSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the clinic file says beside the people, places and hours, which have tables of their own.
 
@@ -108,6 +134,11 @@ class ClinicSettings(msgspec.Struct, frozen=True, kw_only=True):
     text_window: tuple[int, int]
     consent_wording_version: str
     reminders: tuple[Reminder, ...]
+    # Clinics that were applied before there were limits have the usual ones.
+    limits: Limits = Limits()
+    text_limits: TextLimits = TextLimits()
+    # Where answers to emails go, if not to their sender.
+    email_reply_to: str = ""
 
 
 class Clinic(msgspec.Struct, frozen=True, kw_only=True, dict=True):

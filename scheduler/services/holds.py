@@ -1,8 +1,8 @@
 """A time kept for a few minutes while somebody types. The hold is a courtesy; the booking checks everything again."""
 
+import base64
 import hashlib
 import hmac
-import secrets
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from scheduler.domain.availability import Placement
 from scheduler.domain.clinics import Clinic, Therapist, VisitType
 from scheduler.domain.visits import Visit
 from scheduler.errors import HoldExpired, HoldNotFound, WrongStatus
+from scheduler.services.limits import check_live_holds
 from scheduler.services.placement import Wish, draft, occupied_by, placed
 from scheduler.services.visits import audit_visit
 from scheduler.store import holds as store
@@ -31,8 +32,14 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
+def token_of(secret_key: str, hold_id: UUID) -> str:
+    """Return the token that comes with a hold, which can be made again and so need not be kept anywhere."""
+    digest = hmac.digest(secret_key.encode(), f"hold:{hold_id}".encode(), "sha256")
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
 def hash_token(token: str) -> bytes:
-    """Return what is stored of a token: 256 random bits need no slow hash."""
+    """Return what is stored of a token: 256 bits that nobody can guess need no slow hash."""
     return hashlib.sha256(token.encode()).digest()
 
 
@@ -43,15 +50,23 @@ async def place_hold(
     starts_at: datetime,
     *,
     therapist: Therapist | None,
+    secret_key: str,
+    client: bytes | None = None,
     actor: Actor,
     now: datetime,
 ) -> Hold:
-    """Keep a start for the clinic's hold time. Raises PlacementRefused with alternatives."""
+    """Keep a start for the clinic's hold time. Raises PlacementRefused with alternatives.
+
+    ``client`` is what a client of the public is counted by; it is forgotten when the hold ends. Raises RateLimited
+    where it keeps as many times as it may.
+    """
+    if client is not None:
+        await check_live_holds(connection, clinic, client)
     wish = Wish(visit_type=visit_type, starts_at=starts_at, therapist=therapist, bound_at=None if actor.staff else now)
-    token = secrets.token_urlsafe(32)
 
     async def write(placement: Placement) -> Hold:
         visit = draft(wish, placement, status="held", actor=actor, now=now)
+        token = token_of(secret_key, visit.id)
         expires_at = await insert_visit(
             connection,
             clinic.id,
@@ -59,6 +74,7 @@ async def place_hold(
             occupied_by(wish, placement),
             token_hash=hash_token(token),
             hold_minutes=clinic.settings.hold_minutes,
+            hold_client=client,
         )
         assert expires_at is not None  # noqa: S101 - holds run out
         await audit_visit(connection, clinic, actor, "hold.placed", visit, {"starts_at": visit.starts_at})

@@ -1,6 +1,6 @@
 """API keys: only their SHA-256 is kept."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,10 @@ from scheduler.store.rows import to_struct
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as listed: everything but the key."""
+    """A key as listed: everything but the key. One that was rotated works until ``expires_at``.
+
+    ``works`` is by the database's clock: neither revoked nor past that.
+    """
 
     id: UUID
     clinic_id: UUID
@@ -19,9 +22,18 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    expires_at: datetime | None
+    works: bool
 
 
-_COLUMNS = "id, clinic_id, name, scopes, created_at, last_used_at, revoked_at"
+class KeyOnFile(ApiKey, frozen=True, kw_only=True):
+    """A key as it is recognised: by its SHA-256."""
+
+    key_hash: bytes
+
+
+_WORKS = "(revoked_at is null and (expires_at is null or expires_at > now()))"
+_COLUMNS = f"id, clinic_id, name, scopes, created_at, last_used_at, revoked_at, expires_at, {_WORKS} as works"
 
 
 async def add_api_key(
@@ -37,12 +49,12 @@ async def add_api_key(
     )
 
 
-async def fetch_api_key(connection: Connection, key_hash: bytes) -> ApiKey | None:
-    """Return the key with this hash unless it was revoked."""
+async def fetch_working_key(connection: Connection, key_hash: bytes) -> KeyOnFile | None:
+    """Return the key with this hash if it works."""
     row = await connection.fetchrow(
-        f"select {_COLUMNS} from api_keys where key_hash = $1 and revoked_at is null", key_hash
+        f"select {_COLUMNS}, key_hash from api_keys where key_hash = $1 and {_WORKS}", key_hash
     )
-    return to_struct(row, ApiKey) if row else None
+    return to_struct(row, KeyOnFile) if row else None
 
 
 async def touch_api_key(connection: Connection, key: ApiKey) -> None:
@@ -63,11 +75,22 @@ async def list_api_keys(connection: Connection, clinic_id: UUID) -> list[ApiKey]
 async def revoke_api_key(connection: Connection, clinic_id: UUID, key_id: UUID) -> bool:
     """Revoke a key; return False where there is none that still works."""
     return await connection.fetchval(
-        """with revoked as (
-            update api_keys set revoked_at = now()
-            where clinic_id = $1 and id = $2 and revoked_at is null returning 1
+        f"""with revoked as (
+            update api_keys set revoked_at = now() where clinic_id = $1 and id = $2 and {_WORKS} returning 1
         )
         select exists (select 1 from revoked)""",
         clinic_id,
         key_id,
     )
+
+
+async def expire_api_key(connection: Connection, clinic_id: UUID, key_id: UUID, after: timedelta) -> ApiKey | None:
+    """Let a key work for so long and no longer; return it, or None where it does not work or is to end already."""
+    row = await connection.fetchrow(
+        f"""update api_keys set expires_at = now() + $3
+        where clinic_id = $1 and id = $2 and revoked_at is null and expires_at is null returning {_COLUMNS}""",
+        clinic_id,
+        key_id,
+        after,
+    )
+    return to_struct(row, ApiKey) if row else None

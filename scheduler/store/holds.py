@@ -44,13 +44,21 @@ async def fetch_hold(
 
 
 async def book_held(
-    connection: Connection, clinic_id: UUID, visit: Visit, *, created_by: str, now: datetime
+    connection: Connection, clinic_id: UUID, visit: Visit, *, link_hash: bytes, created_by: str, now: datetime
 ) -> Visit | None:
-    """Write that a hold is now the visit given; return None where it has already been booked."""
+    """Write that a hold is now the visit given, with its private link; return None where it has already been booked.
+
+    ``link_hash`` is what is kept of the link's token.
+    """
     row = await connection.fetchrow(
-        f"""update visits set status = 'booked', patient_id = $3, room_id = $4, equipment_ids = $5, booked_at = $6,
-            created_by = $7, status_changed_at = $6, updated_at = now()
-        where clinic_id = $1 and id = $2 and status in ('held', 'expired') returning {VISIT_COLUMNS}""",
+        f"""with booked as (
+            update visits set status = 'booked', patient_id = $3, room_id = $4, equipment_ids = $5, booked_at = $6,
+                created_by = $7, status_changed_at = $6, hold_client = null, updated_at = now()
+            where clinic_id = $1 and id = $2 and status in ('held', 'expired') returning {VISIT_COLUMNS}
+        ), linked as (
+            insert into visit_links (clinic_id, token_hash, visit_id) select $1, $8, id from booked
+        )
+        select * from booked""",
         clinic_id,
         visit.id,
         visit.patient_id,
@@ -58,6 +66,7 @@ async def book_held(
         visit.equipment_ids,
         now,
         created_by,
+        link_hash,
     )
     return to_struct(row, Visit) if row else None
 
@@ -81,7 +90,7 @@ async def expire_hold(connection: Connection, clinic_id: UUID, hold_id: UUID) ->
     """End a hold at once."""
     await connection.execute(
         """with freed as (delete from occupancy where clinic_id = $1 and visit_id = $2)
-        update visits set status = 'expired', status_changed_at = now(), updated_at = now()
+        update visits set status = 'expired', status_changed_at = now(), hold_client = null, updated_at = now()
         where clinic_id = $1 and id = $2""",
         clinic_id,
         hold_id,
@@ -110,7 +119,7 @@ async def expire_holds(
         ), freed as (
             delete from occupancy using due where occupancy.clinic_id = due.clinic_id and visit_id = due.id
         ), ended as (
-            update visits set status = 'expired', status_changed_at = now(), updated_at = now()
+            update visits set status = 'expired', status_changed_at = now(), hold_client = null, updated_at = now()
             from due where visits.clinic_id = due.clinic_id and visits.id = due.id returning 1
         )
         select count(*) from ended""",

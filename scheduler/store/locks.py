@@ -1,9 +1,9 @@
 """Advisory locks, all held until the transaction ends.
 
-Order, the same everywhere, so that nobody waits in a circle: the idempotency key, the clinic, then its days in
-order. A booking takes the clinic shared and the days it touches exclusively; a change of the clinic's hours takes
-the clinic exclusively. So the rules that a booking checks hold still until it commits, and bookings on different
-days do not wait for each other.
+Order, the same everywhere, so that nobody waits in a circle: the idempotency key, the client or phone that is counted,
+the clinic, then its days in order. A booking takes the clinic shared and the days it touches exclusively; a change of
+the clinic's hours takes the clinic exclusively. So the rules that a booking checks hold still until it commits, and
+bookings on different days do not wait for each other.
 """
 
 from collections.abc import Iterable
@@ -24,6 +24,11 @@ async def try_lock_idempotency_key(connection: Connection, clinic_id: UUID, call
     """Take the key's lock, or return False at once where another transaction holds it."""
     number = _lock_number("idempotency", clinic_id, caller, key)
     return await connection.fetchval("select pg_try_advisory_xact_lock($1)", number)
+
+
+async def lock_subject(connection: Connection, clinic_id: UUID, subject: bytes) -> None:
+    """Keep a client or a phone from getting anything else of which it may have so much at once."""
+    await connection.execute("select pg_advisory_xact_lock($1)", _lock_number("subject", clinic_id, subject.hex()))
 
 
 async def lock_clinic(connection: Connection, clinic_id: UUID, *, exclusive: bool) -> None:

@@ -64,7 +64,7 @@ async def provide_caller(request: Request[Any, Any, State]) -> Caller:
             key = await recognise(connection, token.strip())
     clinic = directory.by_id(key.clinic_id) if key else None
     if key is None or clinic is None:
-        raise Unauthorized("The API key is unknown or was revoked.")
+        raise Unauthorized("The API key is unknown, has expired or was revoked.")
     await _note_use(request.app.state, pool, key)
     actor = Actor(name=f"key:{key.name}", staff=True, request_id=request_id)
     return Caller(clinic=clinic, actor=actor, identity=f"key:{key.id}", scopes=key.scopes)

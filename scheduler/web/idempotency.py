@@ -49,7 +49,11 @@ def provide_posting(
     now: FromNow,
     idempotency_key: IdempotencyKey = None,
 ) -> Posting:
-    """Gather what every changing request needs."""
+    """Gather what every changing request needs. Raises InvalidRequest for a key that cannot be one."""
+    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+        raise InvalidRequest(
+            FieldError("Idempotency-Key", "invalid", "Use 1 to 255 printable ASCII characters without spaces.")
+        )
     return Posting(request=request, connection=connection, caller=caller, now=now, key=idempotency_key)
 
 
@@ -67,10 +71,6 @@ async def answer_once(posting: Posting, produce: Callable[[], Awaitable[Response
     key, caller, connection = posting.key, posting.caller, posting.connection
     if key is None:
         return await produce()
-    if not _KEY.fullmatch(key):
-        raise InvalidRequest(
-            FieldError("Idempotency-Key", "invalid", "Use 1 to 255 printable ASCII characters without spaces.")
-        )
     if caller.public and len(key) < _SHORTEST_PUBLIC_KEY:
         detail = f"Without an API key use at least {_SHORTEST_PUBLIC_KEY} characters, such as a random UUID."
         raise InvalidRequest(FieldError("Idempotency-Key", "too-short", detail))

@@ -1,7 +1,7 @@
 """Holds: a time kept for a few minutes while a patient types."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -11,11 +11,13 @@ from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.visits import Visit
-from scheduler.services.holds import extend_hold, place_hold, release_hold
+from scheduler.errors import HoldExpired, HoldNotFound, WrongStatus
+from scheduler.services.holds import extend_hold, place_hold, release_hold, token_of
 from scheduler.store.connections import Connection
 from scheduler.web.callers import FromCaller
-from scheduler.web.idempotency import FromPosting, answer_once
-from scheduler.web.problem_docs import PROBLEMS
+from scheduler.web.idempotency import FromPosting, Posting, answer_once
+from scheduler.web.limits import client_subject, limit_changes
+from scheduler.web.problem_docs import BEYOND_LIMITS, EITHER, NO_PLACE, PROBLEMS
 from scheduler.web.reading import DateTimeText, Problems, read_start, read_therapist, read_visit_type
 
 HoldToken = Annotated[str, HeaderParameter(name="Hold-Token", description="The token that came with the hold")]
@@ -47,9 +49,15 @@ class HoldController(Controller):
 
     path = "/api/v1/holds"
     tags = ["Holds"]  # noqa: RUF012 - Litestar reads it from the class
+    guards = (limit_changes,)
 
-    @post(operation_id="createHold", summary="Hold a time", responses=PROBLEMS(409, 413, 415, 422))
+    @post(operation_id="createHold", summary="Hold a time", security=EITHER,
+          responses=PROBLEMS(403, *NO_PLACE, *BEYOND_LIMITS, 429))  # fmt: skip
     async def create(self, posting: FromPosting, data: JSONBody[HoldBody]) -> Response[HoldAnswer]:
+        """Keep a start for a few minutes, so that nobody else takes it while somebody types.
+
+        Without a therapist the least loaded one of that day is chosen. The token is told in this answer alone.
+        """
         caller, now = posting.caller, posting.now
         if not caller.public:
             caller.require("visits:write")
@@ -67,19 +75,22 @@ class HoldController(Controller):
                 visit_type,
                 starts_at,
                 therapist=therapist,
+                secret_key=posting.request.app.state.settings.secret_key,
+                client=client_subject(posting.request) if caller.public else None,
                 actor=caller.actor,
                 now=now,
             )
-            answer = hold_answer(caller.clinic, hold.visit, hold.expires_at, token=hold.token)
+            answer = hold_answer(caller.clinic, hold.visit, hold.expires_at)
             return Response(answer, status_code=201, headers={"Location": f"/api/v1/holds/{answer.id}"})
 
-        return await answer_once(posting, produce)
+        return _with_token(posting, await answer_once(posting, produce))
 
     @post("/{hold_id:uuid}/extend", operation_id="extendHold", summary="Hold it longer, at most ten times",
-          status_code=200, responses=PROBLEMS(404, 409, 422))  # fmt: skip
+          status_code=200, responses=PROBLEMS(HoldNotFound, HoldExpired, WrongStatus, 429))  # fmt: skip
     async def extend(
         self, posting: FromPosting, hold_id: FromPath[UUID], hold_token: HoldToken
     ) -> Response[HoldAnswer]:
+        """Let the hold's time begin anew. One that ran out cannot be extended."""
         clinic, actor = posting.caller.clinic, posting.caller.actor
 
         async def produce() -> Response[HoldAnswer]:
@@ -88,7 +99,8 @@ class HoldController(Controller):
 
         return await answer_once(posting, produce)
 
-    @delete("/{hold_id:uuid}", operation_id="releaseHold", summary="Let it go", responses=PROBLEMS(404, 409, 422))
+    @delete("/{hold_id:uuid}", operation_id="releaseHold", summary="Let it go",
+            responses=PROBLEMS(HoldNotFound, WrongStatus, 429))  # fmt: skip
     async def release(
         self,
         connection: NamedDependency[Connection],
@@ -96,10 +108,20 @@ class HoldController(Controller):
         hold_id: FromPath[UUID],
         hold_token: HoldToken,
     ) -> None:
+        """Free the time at once. A hold that ran out may be let go as well, one that became a visit may not."""
         await release_hold(connection, caller.clinic, hold_id, hold_token, actor=caller.actor)
 
 
-def hold_answer(clinic: Clinic, visit: Visit, expires_at: datetime, *, token: str | None = None) -> HoldAnswer:
+def _with_token(posting: Posting, response: Response[Any]) -> Response[HoldAnswer]:
+    """Add the token to the answer, which is kept without it where there is an Idempotency-Key."""
+    content = response.content
+    answer = content if isinstance(content, HoldAnswer) else msgspec.json.decode(content, type=HoldAnswer)
+    token = answer.token or token_of(posting.request.app.state.settings.secret_key, answer.id)
+    response.content = msgspec.structs.replace(answer, token=token)
+    return response
+
+
+def hold_answer(clinic: Clinic, visit: Visit, expires_at: datetime) -> HoldAnswer:
     """Return a hold as the API tells it, in clinic time and with the clinic's codes."""
     room = clinic.rooms_by_id.get(visit.room_id) if visit.room_id else None
     return HoldAnswer(
@@ -110,5 +132,4 @@ def hold_answer(clinic: Clinic, visit: Visit, expires_at: datetime, *, token: st
         therapist=clinic.therapist_code(visit.therapist_id),
         room=room.code if room else None,
         expires_at=clinic.local(expires_at),
-        token=token,
     )

@@ -10,9 +10,11 @@ from litestar.params import FromQuery, QueryParameter
 
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.times import Span, instant_at
+from scheduler.errors import NotBookableOnline, NotQualified
 from scheduler.services.availability import DayCount, Slot, count_days, list_slots
 from scheduler.store.connections import Connection
 from scheduler.web.callers import FromCaller, FromNow
+from scheduler.web.limits import limit_reads
 from scheduler.web.problem_docs import PROBLEMS
 from scheduler.web.reading import FROM, LONGEST_QUERY_DAYS, TO, Problems, read_bound, read_therapist, read_visit_type
 
@@ -82,6 +84,7 @@ class OfferController(Controller):
 
     @get("/clinic", operation_id="getClinic", summary="The clinic", responses=PROBLEMS())
     async def clinic(self, caller: FromCaller, now: FromNow) -> ClinicAnswer:
+        """Tell the clinic's name, address, telephone, time zone, languages and today's opening hours."""
         clinic = caller.clinic
         today = clinic.settings.opening_hours[clinic.local(now).weekday()]
         return ClinicAnswer(
@@ -96,6 +99,7 @@ class OfferController(Controller):
 
     @get("/visit-types", operation_id="listVisitTypes", summary="What can be booked", responses=PROBLEMS())
     async def visit_types(self, caller: FromCaller) -> VisitTypesAnswer:
+        """List the kinds of visit: length, notice, what to bring, and whether patients may book them online."""
         return VisitTypesAnswer(
             [
                 VisitTypeAnswer(
@@ -112,6 +116,7 @@ class OfferController(Controller):
 
     @get("/therapists", operation_id="listTherapists", summary="Who treats", responses=PROBLEMS(422))
     async def therapists(self, caller: FromCaller, visit_type: FromQuery[str | None] = None) -> TherapistsAnswer:
+        """List who treats, all of them or those who perform a visit type."""
         problems = Problems()
         wanted = read_visit_type(visit_type, "?visit_type", problems, caller.clinic) if visit_type else None
         problems.settle()
@@ -128,7 +133,8 @@ class OfferController(Controller):
             ]
         )
 
-    @get("/slots", operation_id="listSlots", summary="Open slots in time order", responses=PROBLEMS(409, 422))
+    @get("/slots", operation_id="listSlots", summary="Open slots in time order", guards=[limit_reads],
+         responses=PROBLEMS(NotBookableOnline, NotQualified, 429))  # fmt: skip
     async def slots(
         self,
         caller: FromCaller,
@@ -140,6 +146,10 @@ class OfferController(Controller):
         therapist: FromQuery[str | None] = None,
         limit: Annotated[int | None, QueryParameter(ge=1, le=5000)] = None,
     ) -> SlotsAnswer:
+        """List the starts at which a visit type can be booked, of one therapist or of every qualified one.
+
+        `next_available` is the first opening from `from` on, also where it lies beyond `to`.
+        """
         problems = Problems()
         wanted = read_visit_type(visit_type, "?visit_type", problems, caller.clinic)
         who = read_therapist(therapist, "?therapist", problems, caller.clinic)
@@ -157,8 +167,8 @@ class OfferController(Controller):
             next_available=found.next_available,
         )
 
-    @get("/slots/days", operation_id="countSlotsByDay", summary="Open starts by clinic date",
-         responses=PROBLEMS(409, 422))  # fmt: skip
+    @get("/slots/days", operation_id="countSlotsByDay", summary="Open starts by clinic date", guards=[limit_reads],
+         responses=PROBLEMS(NotBookableOnline, NotQualified, 429))  # fmt: skip
     async def days(
         self,
         caller: FromCaller,
@@ -169,6 +179,7 @@ class OfferController(Controller):
         to: To,
         therapist: FromQuery[str | None] = None,
     ) -> DaysAnswer:
+        """Count the open starts of each clinic date, and tell the first: what a strip of days shows."""
         problems = Problems()
         wanted = read_visit_type(visit_type, "?visit_type", problems, caller.clinic)
         who = read_therapist(therapist, "?therapist", problems, caller.clinic)

@@ -1,0 +1,49 @@
+"""Guards that keep the public within its limits before any work is done for it; callers with a key pass."""
+
+from typing import Any, cast
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from scheduler.domain.clinics import Clinic
+from scheduler.domain.patients import read_phone
+from scheduler.services.directory import Directory
+from scheduler.services.limits import count_booking, count_change, count_read, subject_of
+from scheduler.web.clients import client_of
+
+AnyRequest = ASGIConnection[Any, Any, Any, Any]
+
+
+async def limit_reads(request: AnyRequest, _: BaseRouteHandler) -> None:
+    """Count a look at what is open. Raises RateLimited."""
+    if not _shows_key(request):
+        state = request.app.state
+        await count_read(state.limits_pool, _clinic(request), client_subject(request), state.leases)
+
+
+async def limit_changes(request: AnyRequest, _: BaseRouteHandler) -> None:
+    """Count a request that changes something. Raises RateLimited."""
+    if not _shows_key(request):
+        state = request.app.state
+        await count_change(state.limits_pool, _clinic(request), client_subject(request), state.leases)
+
+
+async def limit_bookings(request: AnyRequest, clinic: Clinic, phone: str) -> None:
+    """Count an attempt of the public to book with a phone, as typed, that can be read. Raises RateLimited."""
+    state = request.app.state
+    subject = subject_of(state.settings.secret_key, "phone", read_phone(phone, "", []))
+    await count_booking(state.limits_pool, clinic, subject)
+
+
+def client_subject(request: AnyRequest) -> bytes:
+    """Return what a request's client is counted by."""
+    return subject_of(request.app.state.settings.secret_key, "client", client_of(request))
+
+
+def _clinic(request: AnyRequest) -> Clinic:
+    return cast("Directory", request.app.state.directory).for_host(request.headers.get("host", ""))
+
+
+def _shows_key(request: AnyRequest) -> bool:
+    # The API answers a key that is none with 401 wherever it is shown. Pages take no keys, so it helps nobody there.
+    return "authorization" in request.headers and request.scope["path"].startswith("/api/")
