@@ -12,26 +12,42 @@ from scheduler.domain.clinics import Clinic, Therapist, VisitType
 from scheduler.domain.messages import Notice, kinds, plan_notice, plan_reminders
 from scheduler.domain.patients import Patient
 from scheduler.domain.visits import LIVE, Action, Status, Visit, after, check_patient_may_change, undone
+from scheduler.domain.webhooks import event_of_visit
 from scheduler.errors import NotFound, VersionMismatch
 from scheduler.services.placement import Wish, occupied_by, placed
+from scheduler.services.readings import is_reading, note_reading
 from scheduler.store import visits as store
-from scheduler.store.audit import add_audit_event
+from scheduler.store.audit import AuditEvent, add_audit_event, list_visit_events
+from scheduler.store.booked_visits import BookedVisit, fetch_booked_visits
 from scheduler.store.connections import Connection
 from scheduler.store.messages import add_messages, last_notice, void_messages
-from scheduler.store.patients import fetch_patient, fetch_patients
-
-
-class BookedVisit(msgspec.Struct, frozen=True, kw_only=True):
-    """A visit and whose it is."""
-
-    visit: Visit
-    patient: Patient
+from scheduler.store.patients import fetch_patient
 
 
 async def find_visit(connection: Connection, clinic: Clinic, visit_id: UUID) -> BookedVisit:
-    """Return a visit. Raises NotFound."""
-    visit = await store.fetch_visit(connection, clinic.id, visit_id)
-    return BookedVisit(visit=_known(visit), patient=await patient_of(connection, clinic, _known(visit)))
+    """Return a visit with its patient and reminders. Raises NotFound."""
+    found = await fetch_booked_visits(connection, clinic.id, visit_id=visit_id)
+    if not found:
+        raise NotFound("There is no such visit.")
+    return found[0]
+
+
+async def read_visit(connection: Connection, clinic: Clinic, visit_id: UUID, *, actor: Actor) -> BookedVisit:
+    """Return a visit to somebody of the clinic, and note that they saw it. Raises NotFound."""
+    booked = await find_visit(connection, clinic, visit_id)
+    await note_reading(connection, clinic, actor, "visit.read", booked.patient.id, visit_id=visit_id)
+    return booked
+
+
+async def read_history(connection: Connection, clinic: Clinic, visit_id: UUID, *, actor: Actor) -> list[AuditEvent]:
+    """Return every change of a visit, first to last, and note that somebody saw them. Raises NotFound.
+
+    Who looked at the visit is no change of it, and is told with the patient's export.
+    """
+    booked = await find_visit(connection, clinic, visit_id)
+    events = await list_visit_events(connection, clinic.id, [visit_id])
+    await note_reading(connection, clinic, actor, "visit.history_read", booked.patient.id, visit_id=visit_id)
+    return [event for event in events if not is_reading(event.action)]
 
 
 async def list_visits(
@@ -47,7 +63,7 @@ async def list_visits(
     limit: int,
 ) -> tuple[list[BookedVisit], bool]:
     """Return at most ``limit`` visits in order of start and id, and whether more follow; holds are not visits."""
-    found = await store.list_visits(
+    found = await fetch_booked_visits(
         connection,
         clinic.id,
         starts_from=starts_from,
@@ -58,15 +74,7 @@ async def list_visits(
         after=after,
         limit=limit + 1,
     )
-    patients = await fetch_patients(
-        connection, clinic.id, list({visit.patient_id for visit in found if visit.patient_id is not None})
-    )
-    booked = [
-        BookedVisit(visit=visit, patient=patients[visit.patient_id])
-        for visit in found[:limit]
-        if visit.patient_id is not None
-    ]
-    return booked, len(found) > limit
+    return found[:limit], len(found) > limit
 
 
 async def reschedule(
@@ -77,13 +85,15 @@ async def reschedule(
     *,
     version: int,
     therapist: Therapist | None = None,
+    anybody: bool = False,
     notify: bool = True,
     actor: Actor,
     now: datetime,
 ) -> BookedVisit:
     """Move a visit in one step: it keeps its old time until the new one is its own.
 
-    Without a therapist it stays with the one it has; the alternatives of a refusal name others.
+    Without a therapist it stays with the one it has, unless ``anybody`` may treat; the alternatives of a refusal name
+    others.
     Raises NotFound, VersionMismatch, WrongStatus, TooLateToChange, or PlacementRefused with alternatives.
     """
     visit, patient = await _changeable(connection, clinic, visit_id, version, actor, now, "reschedule")
@@ -91,7 +101,7 @@ async def reschedule(
     wish = Wish(
         visit_type=visit_type,
         starts_at=starts_at,
-        therapist=therapist or clinic.therapists_by_id.get(visit.therapist_id),
+        therapist=None if anybody else therapist or clinic.therapists_by_id.get(visit.therapist_id),
         patient_id=patient.id,
         without_visit=visit.id,
         bound_at=None if actor.staff else now,
@@ -117,7 +127,11 @@ async def reschedule(
     await add_messages(connection, clinic.id, planned)
     await audit_visit(
         connection, clinic, actor, "visit.rescheduled", moved,
-        {"from": visit.starts_at, "to": moved.starts_at, "messages": kinds(planned)},
+        {
+            "from": {"starts_at": visit.starts_at, "therapist": clinic.therapist_code(visit.therapist_id)},
+            "to": {"starts_at": moved.starts_at, "therapist": clinic.therapist_code(moved.therapist_id)},
+            "messages": kinds(planned),
+        },
     )  # fmt: skip
     return BookedVisit(visit=moved, patient=patient)
 
@@ -143,7 +157,10 @@ async def cancel(
     notice: Notice = "cancelled_by_patient" if by == "patient" else "cancelled_by_clinic"
     planned = plan_notice(clinic, cancelled, patient, notice, now) if notify else []
     await add_messages(connection, clinic.id, planned)
-    await audit_visit(connection, clinic, actor, "visit.cancelled", cancelled, {"by": by, "messages": kinds(planned)})
+    await audit_visit(
+        connection, clinic, actor, "visit.cancelled", cancelled,
+        {"from": visit.status, "by": by, "reason": reason, "messages": kinds(planned)},
+    )  # fmt: skip
     return BookedVisit(visit=cancelled, patient=patient)
 
 
@@ -279,4 +296,5 @@ async def audit_visit(
         patient_id=visit.patient_id,
         request_id=actor.request_id,
         details={"version": visit.version, **details},
+        announce=event_of_visit(action, visit),
     )

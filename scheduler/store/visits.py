@@ -45,8 +45,12 @@ async def insert_visit(
     *,
     token_hash: bytes | None = None,
     hold_minutes: int | None = None,
+    hold_client: bytes | None = None,
+    link_hash: bytes | None = None,
 ) -> datetime | None:
     """Insert a visit, or with ``hold_minutes`` a hold; return when the hold runs out by the database's clock.
+
+    ``link_hash`` is what is kept of the token of the visit's private link; a hold has none.
 
     Raises ResourceTaken where another transaction took a resource first; the caller must roll back then.
     """
@@ -54,8 +58,10 @@ async def insert_visit(
         """with added as (
             insert into visits (clinic_id, id, status, version, visit_type, therapist_id, room_id, equipment_ids,
                 patient_id, starts_at, ends_at, created_by, booked_at, overbook_reason, hold_token_hash, created_at,
-                status_changed_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $20, $20)
+                status_changed_at, hold_client)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $20, $20, $21)
+        ), linked as (
+            insert into visit_links (clinic_id, token_hash, visit_id) select $1, $22, $2 where $22::bytea is not null
         ), taken as (
             insert into occupancy (clinic_id, resource_id, visit_id, kind, expires_at, overbooked, during)
             select $1, resource_id, $2, case when $19::int is null then 'visit' else 'hold' end,
@@ -85,6 +91,8 @@ async def insert_visit(
         *_columns(occupied),
         hold_minutes,
         visit.created_at,
+        hold_client,
+        link_hash,
     )
     if row is None or row["taken"] != len(occupied):
         raise ResourceTaken
@@ -177,48 +185,16 @@ async def set_status(
     return _the(row)
 
 
-async def forget_past(connection: Connection) -> None:
+async def forget_past(connection: Connection, *, now: datetime | None = None) -> None:
     """Take what can no longer collide out of the calendar, and drop holds that came to nothing a week ago.
 
-    A visit that nobody marked as over stays as it is; only its occupancy goes.
+    A visit that nobody marked as over stays as it is; only its occupancy goes. ``now`` is None in production, where
+    the database's clock decides.
     """
-    await connection.execute("delete from occupancy where upper(during) < now() - interval '1 day'")
-    await connection.execute("delete from visits where status = 'expired' and created_at < now() - interval '7 days'")
-
-
-async def list_visits(
-    connection: Connection,
-    clinic_id: UUID,
-    *,
-    starts_from: datetime | None = None,
-    starts_before: datetime | None = None,
-    therapist_id: UUID | None = None,
-    patient_id: UUID | None = None,
-    status: Status | None = None,
-    after: tuple[datetime, UUID] | None = None,
-    limit: int,
-) -> list[Visit]:
-    """Return visits in order of start; ``after`` is the (start, id) of the last one already seen."""
-    rows = await connection.fetch(
-        f"""select {VISIT_COLUMNS} from visits
-        where clinic_id = $1 and patient_id is not null
-            and ($2::timestamptz is null or starts_at >= $2)
-            and ($3::timestamptz is null or starts_at < $3)
-            and ($4::uuid is null or therapist_id = $4)
-            and ($5::uuid is null or patient_id = $5)
-            and ($6::text is null or status = $6)
-            and ($7::timestamptz is null or (starts_at, id) > ($7, $8::uuid))
-        order by starts_at, id limit $9""",
-        clinic_id,
-        starts_from,
-        starts_before,
-        therapist_id,
-        patient_id,
-        status,
-        *(after or (None, None)),
-        limit,
+    await connection.execute("delete from occupancy where upper(during) < coalesce($1, now()) - interval '1 day'", now)
+    await connection.execute(
+        "delete from visits where status = 'expired' and created_at < coalesce($1, now()) - interval '7 days'", now
     )
-    return [to_struct(row, Visit) for row in rows]
 
 
 def _columns(occupied: Sequence[Occupied]) -> tuple[list[UUID], list[datetime], list[datetime]]:

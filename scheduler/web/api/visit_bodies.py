@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,8 @@ import msgspec
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.messages import Message
 from scheduler.domain.visits import Status
-from scheduler.services.visits import BookedVisit
+from scheduler.store.audit import AuditEvent
+from scheduler.store.booked_visits import BookedVisit
 from scheduler.web.reading import DateTimeText, PatientBody
 
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -68,7 +69,11 @@ class ReminderAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VisitAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A visit, with times in the clinic's zone and codes of the clinic's lists."""
+    """A visit, with times in the clinic's zone and codes of the clinic's lists.
+
+    ``manage_url`` is the patient's private link: whoever has it may confirm, move and cancel the visit, so it is told
+    to whoever books and to keys that may change visits.
+    """
 
     id: UUID
     status: Status
@@ -85,6 +90,7 @@ class VisitAnswer(msgspec.Struct, frozen=True, kw_only=True):
     cancel_reason: str | None
     overbook_reason: str | None
     reminders: list[ReminderAnswer]
+    manage_url: str | None = None
 
 
 class VisitPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +98,43 @@ class VisitPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-def visit_answer(clinic: Clinic, booked: BookedVisit, reminders: Sequence[Message]) -> VisitAnswer:
+class HistoryActor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who did it: ``kind`` is ``key``, ``staff``, ``patient`` (by their link), ``public`` or ``system``."""
+
+    kind: Annotated[str, msgspec.Meta(examples=["key"])]
+    name: Annotated[str, msgspec.Meta(examples=["front desk"])]
+
+
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of a visit. ``details`` hold the values from and to which it went, times in UTC, and codes."""
+
+    at: datetime
+    actor: HistoryActor
+    action: Annotated[str, msgspec.Meta(examples=["visit.rescheduled"])]
+    version: int | None
+    details: dict[str, Any]
+    request_id: str | None
+
+
+class VisitHistory(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[HistoryEntry]
+
+
+def history_entry(clinic: Clinic, event: AuditEvent) -> HistoryEntry:
+    """Return an audit row as the API tells it."""
+    kind, _, name = event.actor.partition(":")
+    details = dict(event.details)
+    return HistoryEntry(
+        at=clinic.local(event.at),
+        actor=HistoryActor(kind=kind, name=name or kind),
+        action=event.action,
+        version=details.pop("version", None),
+        details=details,
+        request_id=event.request_id,
+    )
+
+
+def visit_answer(clinic: Clinic, booked: BookedVisit, reminders: Sequence[Message] | None = None) -> VisitAnswer:
     """Return a visit as the API tells it; a therapist or room that has left the clinic shows as its id."""
     visit, patient = booked.visit, booked.patient
     room = clinic.rooms_by_id.get(visit.room_id) if visit.room_id else None
@@ -122,6 +164,6 @@ def visit_answer(clinic: Clinic, booked: BookedVisit, reminders: Sequence[Messag
                 due_at=clinic.local(message.not_before),
                 state=message.state,
             )
-            for message in reminders
+            for message in (booked.reminders if reminders is None else reminders)
         ],
     )

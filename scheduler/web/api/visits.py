@@ -1,47 +1,49 @@
 """Visits: book, read, move, cancel, and follow the patient through the day."""
 
-import base64
-import binascii
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, Response, get, post
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from scheduler.domain.times import instant_at
 from scheduler.domain.visits import Action, Status
-from scheduler.errors import FieldError
+from scheduler.errors import HoldExpired, HoldNotFound, NotFound, SlotTaken, WrongStatus
 from scheduler.services import visits as services
-from scheduler.services.visits import BookedVisit
+from scheduler.services.readings import note_reading
+from scheduler.store.booked_visits import BookedVisit
 from scheduler.store.connections import Connection
-from scheduler.store.messages import fetch_reminders
 from scheduler.web.api.booking_bodies import read_booking
 from scheduler.web.api.visit_bodies import (
     CancelBody,
     RescheduleBody,
     VisitAnswer,
     VisitBody,
+    VisitHistory,
     VisitPage,
+    history_entry,
     visit_answer,
 )
+from scheduler.web.api.visit_links import tell_link, with_links
 from scheduler.web.callers import Caller, FromCaller
+from scheduler.web.cursors import read_cursor, write_cursor
 from scheduler.web.idempotency import FromPosting, Posting, answer_once
-from scheduler.web.problem_docs import PROBLEMS
+from scheduler.web.limits import limit_bookings, limit_changes
+from scheduler.web.problem_docs import BEYOND_LIMITS, EITHER, NO_PLACE, PROBLEMS
 from scheduler.web.reading import (
-    FROM,
-    TO,
     IfMatch,
     Problems,
-    read_bound,
+    read_bounds,
     read_start,
     read_therapist,
     read_version,
 )
 
-_CHANGE = PROBLEMS(403, 404, 409, 412, 413, 415, 422, 428)
+_CHANGE = PROBLEMS(403, 404, WrongStatus, 412, 422, 428)
+_MOVE = PROBLEMS(403, 404, WrongStatus, *NO_PLACE, 412, 422, 428)
+_UNDO = PROBLEMS(403, 404, WrongStatus, SlotTaken, 412, 422, 428)
 
 FromConnection = NamedDependency[Connection]
 
@@ -52,25 +54,35 @@ class VisitController(Controller):
     path = "/api/v1/visits"
     tags = ["Visits"]  # noqa: RUF012 - Litestar reads it from the class
 
-    @post(operation_id="bookVisit", summary="Book a visit", responses=PROBLEMS(403, 404, 409, 413, 415, 422))
+    @post(operation_id="bookVisit", summary="Book a visit", guards=[limit_changes], security=EITHER,
+          responses=PROBLEMS(403, HoldNotFound, NotFound, HoldExpired, *NO_PLACE, *BEYOND_LIMITS, 429))  # fmt: skip
     async def create(self, posting: FromPosting, data: JSONBody[VisitBody]) -> Response[VisitAnswer]:
+        """Book what a hold keeps, as anybody may, or any open time directly, by key.
+
+        A hold that ran out is still booked while its time is free. The patient's messages are planned with the visit.
+        By key the limits that bind patients (notice, horizon, grid) do not apply, and a reason lets two visits overlap.
+        """
         connection, caller = posting.connection, posting.caller
         if not caller.public:
             caller.require("visits:write")
 
         async def produce() -> Response[VisitAnswer]:
-            run = read_booking(connection, caller, data, posting.now)
-            response = await _respond(connection, caller, await run(), status_code=201)
+            secret_key = posting.request.app.state.settings.secret_key
+            run = read_booking(connection, caller, data, posting.now, secret_key=secret_key)
+            if caller.public and data.patient is not None:
+                await limit_bookings(posting.request, caller.clinic, data.patient.phone)
+            response = await _respond(posting, await run(), status_code=201)
             response.headers["Location"] = f"/api/v1/visits/{response.content.id}"
             return response
 
-        return await answer_once(posting, produce)
+        return await tell_link(posting, await answer_once(posting, produce))
 
     @get(operation_id="listVisits", summary="Visits in order of start", responses=PROBLEMS(403, 422))
     async def index(
         self,
         connection: FromConnection,
         caller: FromCaller,
+        state: State,
         from_: Annotated[str | None, QueryParameter(name="from")] = None,
         to: FromQuery[str | None] = None,
         therapist: FromQuery[str | None] = None,
@@ -79,37 +91,51 @@ class VisitController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
     ) -> VisitPage:
+        """List visits from the earliest start on: of a time, a therapist, a patient, or in a status. Holds are none."""
         caller.require("visits:read")
         clinic, problems = caller.clinic, Problems()
         who = read_therapist(therapist, "?therapist", problems, clinic)
-        bounds = [
-            instant_at(read_bound(value, pointer, problems, clinic), clinic.zone).astimezone(UTC) if value else None
-            for value, pointer in ((from_, FROM), (to, TO))
-        ]
-        after = _read_cursor(cursor, problems) if cursor else None
+        starts_from, starts_before = read_bounds(from_, to, problems, clinic)
+        after = read_cursor(cursor, problems) if cursor else None
         problems.settle()
         found, more = await services.list_visits(
-            connection, clinic, starts_from=bounds[0], starts_before=bounds[1],
+            connection, clinic, starts_from=starts_from, starts_before=starts_before,
             therapist_id=who.id if who else None, patient_id=patient_id, status=status, after=after, limit=limit,
         )  # fmt: skip
-        reminders = await fetch_reminders(connection, clinic.id, [one.visit.id for one in found])
+        await note_reading(connection, clinic, caller.actor, "visits.listed", [one.patient.id for one in found])
         return VisitPage(
-            items=[visit_answer(clinic, one, reminders[one.visit.id]) for one in found],
-            next_cursor=_cursor(found[-1]) if more else None,
+            items=await with_links(connection, caller, [visit_answer(clinic, one) for one in found], state.settings),
+            next_cursor=write_cursor(found[-1].visit.starts_at, found[-1].visit.id) if more else None,
         )
 
     @get("/{visit_id:uuid}", operation_id="getVisit", summary="A visit", responses=PROBLEMS(403, 404))
     async def show(
-        self, connection: FromConnection, caller: FromCaller, visit_id: FromPath[UUID]
+        self, connection: FromConnection, caller: FromCaller, state: State, visit_id: FromPath[UUID]
     ) -> Response[VisitAnswer]:
+        """Read a visit with its reminders; its version is the ETag that a change must send."""
         caller.require("visits:read")
-        return await _respond(connection, caller, await services.find_visit(connection, caller.clinic, visit_id))
+        booked = await services.read_visit(connection, caller.clinic, visit_id, actor=caller.actor)
+        response = _tell(caller, booked)
+        response.content = (await with_links(connection, caller, [response.content], state.settings))[0]
+        return response
+
+    @get("/{visit_id:uuid}/history", operation_id="getVisitHistory", summary="Every change of a visit",
+         responses=PROBLEMS(403, 404))  # fmt: skip
+    async def history(self, connection: FromConnection, caller: FromCaller, visit_id: FromPath[UUID]) -> VisitHistory:
+        """Tell who changed the visit, when and from what to what, first to last; a hold it began as comes first."""
+        caller.require("visits:read")
+        events = await services.read_history(connection, caller.clinic, visit_id, actor=caller.actor)
+        return VisitHistory(items=[history_entry(caller.clinic, event) for event in events])
 
     @post("/{visit_id:uuid}/reschedule", operation_id="rescheduleVisit", summary="Move a visit", status_code=200,
-          responses=_CHANGE)  # fmt: skip
+          responses=_MOVE)  # fmt: skip
     async def reschedule(
         self, posting: FromPosting, visit_id: FromPath[UUID], data: JSONBody[RescheduleBody], if_match: IfMatch = None
     ) -> Response[VisitAnswer]:
+        """Move a visit to another start in one step. The old time is kept where the new one is refused.
+
+        Without a therapist it stays with the one it has. What was planned for the old time is replaced.
+        """
         caller, now = posting.caller, posting.now
 
         async def run(version: int) -> BookedVisit:
@@ -129,6 +155,7 @@ class VisitController(Controller):
     async def cancel(
         self, posting: FromPosting, visit_id: FromPath[UUID], data: JSONBody[CancelBody], if_match: IfMatch = None
     ) -> Response[VisitAnswer]:
+        """Cancel a visit that has not begun, free its time at once, and tell the patient unless `notify` is false."""
         caller, now = posting.caller, posting.now
 
         async def run(version: int) -> BookedVisit:
@@ -144,6 +171,7 @@ class VisitController(Controller):
     async def confirm(
         self, posting: FromPosting, visit_id: FromPath[UUID], if_match: IfMatch = None
     ) -> Response[VisitAnswer]:
+        """Note that the patient will come, as they said by telephone; a second time changes nothing."""
         return await _step(posting, visit_id, if_match, "confirm")
 
     @post("/{visit_id:uuid}/arrive", operation_id="checkInVisit", summary="The patient is here", status_code=200,
@@ -151,6 +179,7 @@ class VisitController(Controller):
     async def arrive(
         self, posting: FromPosting, visit_id: FromPath[UUID], if_match: IfMatch = None
     ) -> Response[VisitAnswer]:
+        """Check the patient in, from an hour before the start on."""
         return await _step(posting, visit_id, if_match, "arrive")
 
     @post("/{visit_id:uuid}/complete", operation_id="completeVisit", summary="The visit is over", status_code=200,
@@ -158,6 +187,7 @@ class VisitController(Controller):
     async def complete(
         self, posting: FromPosting, visit_id: FromPath[UUID], if_match: IfMatch = None
     ) -> Response[VisitAnswer]:
+        """Close a visit of a patient who was checked in."""
         return await _step(posting, visit_id, if_match, "complete")
 
     @post("/{visit_id:uuid}/no-show", operation_id="markNoShow", summary="The patient did not come", status_code=200,
@@ -165,13 +195,16 @@ class VisitController(Controller):
     async def no_show(
         self, posting: FromPosting, visit_id: FromPath[UUID], if_match: IfMatch = None
     ) -> Response[VisitAnswer]:
+        """Note that the patient did not come; only once the visit should have begun."""
         return await _step(posting, visit_id, if_match, "no_show")
 
     @post("/{visit_id:uuid}/undo", operation_id="undoVisit", summary="Take back the last change of status",
-          status_code=200, responses=_CHANGE)  # fmt: skip
+          status_code=200, responses=_UNDO)  # fmt: skip
     async def undo(
         self, posting: FromPosting, visit_id: FromPath[UUID], if_match: IfMatch = None
     ) -> Response[VisitAnswer]:
+        """Take back the last change of status within ten minutes, where the time is still free."""
+
         async def run(version: int) -> BookedVisit:
             caller = posting.caller
             return await services.undo(
@@ -199,29 +232,18 @@ async def _change(
     version = read_version(if_match)
 
     async def produce() -> Response[VisitAnswer]:
-        return await _respond(posting.connection, posting.caller, await run(version))
+        return await _respond(posting, await run(version))
 
-    return await answer_once(posting, produce)
+    return await tell_link(posting, await answer_once(posting, produce))
 
 
-async def _respond(
-    connection: Connection, caller: Caller, booked: BookedVisit, *, status_code: int = 200
-) -> Response[VisitAnswer]:
-    reminders = await fetch_reminders(connection, caller.clinic.id, [booked.visit.id])
-    answer = visit_answer(caller.clinic, booked, reminders[booked.visit.id])
+async def _respond(posting: Posting, changed: BookedVisit, *, status_code: int = 200) -> Response[VisitAnswer]:
+    """Answer with the visit as it now stands, its reminders included."""
+    clinic = posting.caller.clinic
+    booked = await services.find_visit(posting.connection, clinic, changed.visit.id)
+    return _tell(posting.caller, booked, status_code=status_code)
+
+
+def _tell(caller: Caller, booked: BookedVisit, *, status_code: int = 200) -> Response[VisitAnswer]:
+    answer = visit_answer(caller.clinic, booked)
     return Response(answer, status_code=status_code, headers={"ETag": f'"{answer.version}"'})
-
-
-def _cursor(last: BookedVisit) -> str:
-    text = f"{last.visit.starts_at.isoformat()} {last.visit.id}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str, problems: Problems) -> tuple[datetime, UUID] | None:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        start, _, visit_id = text.rpartition(" ")
-        return datetime.fromisoformat(start).astimezone(UTC), UUID(visit_id)
-    except (ValueError, OverflowError, binascii.Error):
-        problems.append(FieldError("?cursor", "cursor-invalid", "Use next_cursor as it was given"))
-        return None
