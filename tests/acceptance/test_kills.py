@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ async def book_until_told(session: aiohttp.ClientSession, url: str, key: str, nu
     await asyncio.sleep(number * 0.08)
     body = {
         "visit_type": "follow-up",
-        "starts_at": f"2027-{2 + number // 20:02}-{1 + number % 20:02}T10:00:00-05:00",
+        "starts_at": f"{datetime.now(UTC).date() + timedelta(days=60 + number)}T10:00:00-05:00",
         "therapist": "rivera",
         "patient": {
             "given_name": "Runner",

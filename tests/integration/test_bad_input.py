@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,12 @@ BOOKING: dict[str, Any] = {
     "hold_token": "x",
     "patient": {"given_name": "Ash", "family_name": "Sample", "phone": "201 555 0142"},
 }
+
+
+@pytest.fixture(autouse=True)
+def november() -> Any:
+    with time_machine.travel("2026-11-23T10:00:00-05:00", tick=True):
+        yield
 
 
 def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the worker's ticks keep in order, and what they leave alone."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -50,7 +51,7 @@ async def test_what_is_long_past_leaves_the_calendar_and_nothing_else_does(
     abandoned = await hold(public, "eval-run", "2026-12-09T10:00:00-05:00")
     async with pool.acquire() as connection:
         await expire_holds(connection)
-        await forget_past(connection)
+        await forget_past(connection, now=datetime.now(UTC))
         assert await pool.fetchval("select count(*) from occupancy where visit_id = $1", visit["id"]) == 3
         await pool.execute(
             "update occupancy set during = tstzrange(lower(during) - interval '9 y', upper(during) - interval '9 y')"
@@ -58,7 +59,7 @@ async def test_what_is_long_past_leaves_the_calendar_and_nothing_else_does(
         await pool.execute("update occupancy set expires_at = now() where kind = 'hold'")
         await expire_holds(connection)
         await pool.execute("update visits set created_at = '2020-01-01' where id = $1", abandoned["id"])
-        await forget_past(connection)
+        await forget_past(connection, now=datetime.now(UTC))
     assert await pool.fetchval("select count(*) from occupancy") == 0
     assert [str(row["id"]) for row in await pool.fetch("select id from visits")] == [visit["id"]]
 

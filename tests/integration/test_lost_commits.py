@@ -1,9 +1,11 @@
 """When the answer to COMMIT is lost, callers are told what really happened."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 import pytest
+import time_machine
 
 from scheduler.app import create_app
 from scheduler.domain.clinics import Clinic
@@ -17,6 +19,12 @@ from tests.integration.requests import book
 from tests.simulators.database import CommitCutter
 
 START = "2027-01-12T10:00:00-05:00"
+
+
+@pytest.fixture(autouse=True)
+def november() -> Any:
+    with time_machine.travel("2026-11-23T10:00:00-05:00", tick=True):
+        yield
 
 
 @pytest.fixture
