@@ -34,7 +34,8 @@ _SCRUBBED = (
     (re.compile(r"(://)[^\s/@]*:[^\s@]*@"), rf"\1{HIDDEN}@"),
     (re.compile(r"\b(bearer|basic)\s+[\w+/=.~-]{8,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (re.compile(r"\btbs_[\w-]+"), f"tbs_{HIDDEN}"),
-    (re.compile(r"(/m/)[\w~-]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"\bwhsec_[\w+/=]+"), f"whsec_{HIDDEN}"),
+    (re.compile(r"(/[mu]/)[\w~-]+"), rf"\1{HIDDEN}"),
     (re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+"), HIDDEN),
 )
 _PHONE = re.compile(

@@ -6,9 +6,17 @@ from uuid import UUID
 
 import msgspec
 
+from scheduler.channels.calendar import Event
+
+# Stands in the text that is kept where the patient's own had a link that acts for them.
+NO_LINK = "(link)"
+
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """One rendered message, ready to leave. ``subject`` and ``html`` are for email only.
+    """One rendered message, ready to leave. ``subject`` and all that follows it are for email only.
+
+    ``invitation`` is what the patient's calendar is told, and ``unsubscribe_url`` the link that turns reminders off;
+    answers go to ``reply_to``, an address like ``sender``, or to the sender where it is empty.
 
     ``useful_for_seconds`` is how long delivery still helps; a channel that can, tells its provider to give up after.
     """
@@ -20,6 +28,15 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     useful_for_seconds: int
     subject: str = ""
     html: str = ""
+    reply_to: str = ""
+    invitation: Event | None = None
+    unsubscribe_url: str = ""
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """The words as they are kept for the desk, which needs no link that acts for the patient."""
+        text = self.text.replace(self.unsubscribe_url, NO_LINK) if self.unsubscribe_url else self.text
+        return {"subject": self.subject, "text": text}
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,10 +45,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ``accepted``: the provider has it. ``refused``: it never will. ``retry``: it certainly did not leave, try later.
     ``unknown``: it may have left; the provider must be asked before anything is sent again. ``paused``: nothing is
     wrong with the message, the channel itself is misconfigured or refused; every message of it should wait.
-    ``reason`` is plain words for the front desk and holds no address, name or text.
+    ``reason`` is plain words for the front desk and holds no address, name or text. ``address`` is what was learned
+    about the recipient's: that nothing can reach it, or that its owner told the provider to stop. ``suspect`` marks a
+    pause for which this one recipient may be the reason after all.
     """
 
     result: Literal["accepted", "refused", "retry", "unknown", "paused"]
+    address: Literal["unreachable", "opted_out"] | None = None
+    suspect: bool = False
     provider_id: str | None = None
     http_status: int | None = None
     error_code: str | None = None

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from scheduler.channels.base import MessageChannel
+from scheduler.channels.dkim import open_signer
 from scheduler.channels.email import SmtpChannel
 from scheduler.channels.preview import PreviewChannel
 from scheduler.channels.sms import TwilioChannel
@@ -17,7 +18,7 @@ from scheduler.settings import Settings
 async def open_channels(settings: Settings) -> AsyncGenerator[dict[Channel, MessageChannel]]:
     """Yield the way out for each channel that the settings chose. Nothing is connected to yet.
 
-    Raises ConfigurationError when SMTP_CA_FILE holds no certificates.
+    Raises ConfigurationError when SMTP_CA_FILE holds no certificates, or DKIM_PRIVATE_KEY_FILE no key.
     """
     # Twilio's last: it holds connections, which must not be left open when the other one cannot be made.
     email = _smtp(settings) if settings.email_channel == "smtp" else PreviewChannel()
@@ -41,6 +42,8 @@ def _twilio(settings: Settings) -> TwilioChannel:
 
 
 def _smtp(settings: Settings) -> SmtpChannel:
+    key = settings.dkim_private_key_file
+    signer = open_signer(settings.dkim_selector, settings.dkim_domain, key) if key else None
     try:
         return SmtpChannel(
             host=settings.smtp_host,
@@ -49,6 +52,7 @@ def _smtp(settings: Settings) -> SmtpChannel:
             password=settings.smtp_password,
             tls=settings.smtp_tls,
             ca_file=settings.smtp_ca_file,
+            signer=signer,
         )
     except ssl.SSLError:
         raise ConfigurationError("SMTP_CA_FILE must name a file of certificates in PEM form.") from None

@@ -1,10 +1,13 @@
 """Whether Twilio and the mail relay answer and take our credentials, found out without sending anything."""
 
+import asyncio
 import ssl
 
 import aiohttp
 import aiosmtplib
 
+from scheduler.channels.dkim import open_signer
+from scheduler.errors import ConfigurationError
 from scheduler.settings import Settings
 
 SECONDS = 5.0
@@ -53,3 +56,17 @@ async def reach_smtp(settings: Settings) -> str:
     except (aiosmtplib.SMTPException, ssl.SSLError, OSError, TimeoutError) as problem:
         return f"The mail relay cannot be used ({type(problem).__name__}); look at SMTP_HOST, SMTP_PORT and SMTP_TLS."
     return ""
+
+
+async def reach_dkim(settings: Settings) -> str:
+    """Return what is wrong with our own signatures in one sentence, or nothing. Asks the DNS for the public key."""
+    if settings.dkim_private_key_file is None:
+        return ""
+    try:
+        signer = open_signer(settings.dkim_selector, settings.dkim_domain, settings.dkim_private_key_file)
+    except ConfigurationError as problem:
+        return str(problem)
+    if await asyncio.to_thread(signer.is_published):
+        return ""
+    name = f"{settings.dkim_selector}._domainkey.{settings.dkim_domain}"
+    return f"The DNS holds no key at {name} that goes with DKIM_PRIVATE_KEY_FILE; emails would arrive as forged."

@@ -10,6 +10,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,7 +21,7 @@ from scheduler.settings import forms
 from scheduler.settings.forms import MINIMUM_SECRET_LENGTH, is_loopback, local_url
 
 # A variable that begins with one of these is meant for us, so one that we do not know is a mistake.
-OUR_PREFIXES = ("SCHEDULER_", "TWILIO_", "SMTP_", "SMS_", "EMAIL_", "MESSAGE_")
+OUR_PREFIXES = ("SCHEDULER_", "TWILIO_", "SMTP_", "SMS_", "EMAIL_", "MESSAGE_", "MESSAGES_", "WEBHOOKS_", "DKIM_")
 
 SECRET_KEY_FILE = "secret_key"  # noqa: S105 - the name of a file, not what is in it
 
@@ -40,10 +41,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     public_base_url: str
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     secret_key: str
     sms_channel: Literal["preview", "twilio"]
     twilio_account_sid: str
     twilio_auth_token: str
+    twilio_auth_token_secondary: str
     twilio_messaging_service_sid: str
     twilio_from: str
     twilio_api_base_url: str
@@ -55,8 +58,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_tls: Literal["starttls", "implicit", "none"]
     smtp_ca_file: Path | None
     email_from: str
+    dkim_domain: str
+    dkim_selector: str
+    dkim_private_key_file: Path | None
     message_lease_seconds: int
     message_reconcile_seconds: tuple[int, ...]
+    messages_per_second: int
+    webhooks_allow_private: bool
     log_format: Literal["console", "json"]
     log_level: Literal["debug", "info", "warning", "error"]
     given: frozenset[str]
@@ -91,10 +99,14 @@ SETTINGS: dict[str, Setting] = {
     "PORT": Setting(forms.integer(1, 65535), "8000"),
     # Links in messages and the check of Twilio's signatures; never taken from what a client sent.
     "PUBLIC_BASE_URL": Setting(forms.base_url),
+    # Whose word on where a request comes from is taken. Anybody can write X-Forwarded-For, so nobody's by default.
+    "TRUSTED_PROXIES": Setting(forms.networks),
     "SECRET_KEY": Setting(forms.secret_key, show=forms.shown_secret),
     "SMS_CHANNEL": Setting(forms.choice("preview", "twilio"), "preview"),
     "TWILIO_ACCOUNT_SID": Setting(forms.beginning("AC")),
     "TWILIO_AUTH_TOKEN": Setting(forms.text, show=forms.shown_secret),
+    # While the account's token is changed: what Twilio signed with the other one counts as well.
+    "TWILIO_AUTH_TOKEN_SECONDARY": Setting(forms.text, show=forms.shown_secret),
     "TWILIO_MESSAGING_SERVICE_SID": Setting(forms.beginning("MG")),
     "TWILIO_FROM": Setting(forms.text),
     # Another place answers for Twilio in tests. The account's token travels there, so never in the clear.
@@ -108,11 +120,21 @@ SETTINGS: dict[str, Setting] = {
     # An extra authority to trust, for a mail server inside the house whose certificate no public one signed.
     "SMTP_CA_FILE": Setting(forms.optional_file),
     "EMAIL_FROM": Setting(forms.sender),
+    # Signatures of our own, for a relay that makes none. Never both: two signatures of one domain tell nobody more.
+    "DKIM_DOMAIN": Setting(forms.domain),
+    "DKIM_SELECTOR": Setting(forms.domain),
+    "DKIM_PRIVATE_KEY_FILE": Setting(forms.optional_file),
     # How long a worker may take over one message before another may look at it. Longer than any provider's timeout.
     "MESSAGE_LEASE_SECONDS": Setting(forms.integer(5, 3600), "60"),
     # When, after a send that may or may not have arrived, the provider is asked. Providers list a message seconds
     # after taking it, so the last moment is far behind that: only after it may the message be sent again.
     "MESSAGE_RECONCILE_SECONDS": Setting(forms.rising_seconds, "15,45,120,300"),
+    # How many texts a second leave for one clinic, whatever the number of workers. An ordinary long number sends one
+    # segment a second (Twilio, error 30001); a pool of numbers or a short code sends more.
+    "MESSAGES_PER_SECOND": Setting(forms.integer(1, 100), "1"),
+    # Whether webhooks may lead to addresses that are not on the internet, which could be anything in the house. This
+    # machine itself may be told all the same while PUBLIC_BASE_URL says that the service is tried out on it.
+    "WEBHOOKS_ALLOW_PRIVATE": Setting(forms.flag, "false"),
     # People read a terminal, machines read the rest: json unless standard error is a terminal.
     "LOG_FORMAT": Setting(forms.choice("console", "json")),
     "LOG_LEVEL": Setting(forms.choice("debug", "info", "warning", "error"), "info"),
@@ -171,6 +193,10 @@ def _complaints(values: Mapping[str, Any]) -> list[str]:
         "SMTP_TLS may be none only when SMTP_HOST is this machine.": smtp
         and values["SMTP_TLS"] == "none"
         and not is_loopback(values["SMTP_HOST"]),
+        "DKIM_DOMAIN, DKIM_SELECTOR and DKIM_PRIVATE_KEY_FILE belong together: set all three or none.": len(
+            {bool(values[name]) for name in ("DKIM_DOMAIN", "DKIM_SELECTOR", "DKIM_PRIVATE_KEY_FILE")}
+        )
+        > 1,
         "SECRET_KEY is needed when DATABASE_URL is set: a random text of at least "
         f"{MINIMUM_SECRET_LENGTH} characters, the same for every process.": values["DATABASE_URL"]
         and not values["SECRET_KEY"],

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from email.utils import parseaddr
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,13 @@ def _split(raw: str) -> SplitResult:
     return parts
 
 
+def networks(raw: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in raw.split(",")) if raw else ()
+    except ValueError:
+        raise ValueError("must be networks or addresses separated by commas, such as 10.0.0.0/8,127.0.0.1") from None
+
+
 def database_url(raw: str) -> str:
     if raw and _split(raw).scheme not in ("postgresql", "postgres"):
         raise ValueError("must begin with postgresql://")
@@ -113,6 +121,13 @@ def sender(raw: str) -> str:
     return raw
 
 
+def domain(raw: str) -> str:
+    label = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+    if raw and not re.fullmatch(rf"{label}(?:\.{label})*", raw.lower()):
+        raise ValueError("must be a name as the DNS has it, such as clinic.example")
+    return raw.lower()
+
+
 def beginning(prefix: str) -> Callable[[str], str]:
     def parse(raw: str) -> str:
         if raw and not raw.startswith(prefix):
@@ -120,6 +135,10 @@ def beginning(prefix: str) -> Callable[[str], str]:
         return raw
 
     return parse
+
+
+def host_of(url: str) -> str:
+    return _split(url).hostname or ""
 
 
 def is_loopback(host: str) -> bool:

@@ -1,20 +1,29 @@
 """Email through a real SMTP conversation: what leaves, how it is kept private, and what every kind of trouble means."""
 
 import asyncio
+import base64
 import logging
+import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import dkim
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from scheduler.channels.base import Envelope
+from scheduler.channels.calendar import Event, Method
+from scheduler.channels.dkim import SIGNED, Signer, open_signer
 from scheduler.channels.email import SmtpChannel
+from scheduler.errors import ConfigurationError
 from scheduler.ids import new_id
+from tests.simulators.calendars import READERS
 from tests.simulators.certificates import Certificate, make_certificate
 from tests.simulators.smtp import (
     DROP,
@@ -24,6 +33,7 @@ from tests.simulators.smtp import (
     Fault,
     SmtpSimulator,
     Stage,
+    parts_of,
     refusal,
 )
 
@@ -124,6 +134,82 @@ async def test_a_retry_is_the_same_message_to_a_mailbox(server: SmtpSimulator) -
     assert first == second
 
 
+INVITATION = Event(
+    method="REQUEST",
+    visit_id=UUID(int=7),
+    version=2,
+    starts_at=datetime(2026, 12, 2, 15, 0, tzinfo=UTC),
+    ends_at=datetime(2026, 12, 2, 16, 0, tzinfo=UTC),
+    summary="Cita - Twin Boro Fair Lawn",
+    description="Preguntas o cambios: (201) 791-1100",
+    location="100 Sample Plaza, Fair Lawn, piso décimo, edificio de la Constitución",
+)
+
+
+@pytest.mark.parametrize("method", ["REQUEST", "CANCEL"])
+async def test_an_invitation_is_where_each_mail_program_looks_for_it(server: SmtpSimulator, method: Method) -> None:
+    await to(server).send(envelope(invitation=replace(INVITATION, method=method)))
+    message = server.received[0].message
+    assert message.get_content_type() == "multipart/mixed"
+    beside, attached = message.iter_parts()
+    assert beside.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in beside.iter_parts()] == ["text/plain", "text/html", "text/calendar"]
+    told = next(part for part in parts_of(message) if part.get_content_type() == "text/calendar")
+    assert dict(told["Content-Type"].params) == {"charset": "utf-8", "method": method}
+    assert (attached.get_content_type(), attached.get_filename()) == ("application/ics", "invite.ics")
+    file = attached.get_payload(decode=True)
+    assert isinstance(file, bytes)
+    assert told.get_payload(decode=True) == file
+    assert file.count(b"\n") == file.count(b"\r\n")
+    assert said(message, "plain") == TEXT
+    for read in READERS:
+        event = read(file)
+        assert event.method == method
+        assert event.organizer == f"mailto:{message['From'].addresses[0].addr_spec}"
+        assert event.attendees == (f"mailto:{ADDRESS}",)
+        assert event.uid == f"{INVITATION.visit_id}@clinic.example"
+        assert event.location == INVITATION.location
+
+
+async def test_without_html_an_invitation_is_beside_the_text(server: SmtpSimulator) -> None:
+    await to(server).send(envelope(html="", invitation=INVITATION))
+    kinds = [part.get_content_type() for part in parts_of(server.received[0].message)]
+    assert kinds == ["text/plain", "text/calendar", "application/ics"]
+
+
+# Longer than a line should be, and longer than a line may be before Python would encode it.
+LONG_URL = f"https://appointments.twin-boro-physical-therapy.clinic.example/u/{'aB3-_' * 9}"
+
+
+async def test_a_reminder_can_be_ended_by_one_click(server: SmtpSimulator) -> None:
+    await to(server).send(envelope(unsubscribe_url=LONG_URL))
+    received = server.received[0]
+    links = f"List-Unsubscribe: <{LONG_URL}>,\r\n <mailto:appointments@clinic.example?subject=unsubscribe>\r\n"
+    assert links.encode() in received.raw
+    assert received.message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+async def test_no_other_email_offers_to_end_what_it_is_no_part_of(server: SmtpSimulator) -> None:
+    await to(server).send(envelope())
+    assert not [name for name in server.received[0].message.keys() if name.startswith("List-")]  # noqa: SIM118
+
+
+async def test_answers_go_where_the_clinic_says(server: SmtpSimulator) -> None:
+    await to(server).send(envelope(reply_to="Front desk, Fair Lawn <desk@clinic.example>", unsubscribe_url=LONG_URL))
+    message = server.received[0].message
+    assert message["Reply-To"] == '"Front desk, Fair Lawn" <desk@clinic.example>'
+    assert "mailto:desk@clinic.example" in message["List-Unsubscribe"]
+    await to(server).send(envelope())
+    assert server.received[1].message["Reply-To"] is None
+
+
+async def test_nothing_in_an_email_reports_back(server: SmtpSimulator) -> None:
+    await to(server).send(envelope(invitation=INVITATION, unsubscribe_url=LONG_URL))
+    message = server.received[0].message
+    for header in ("Disposition-Notification-To", "Return-Receipt-To", "X-Confirm-Reading-To"):
+        assert message[header] is None
+
+
 async def test_the_greeting_does_not_name_this_machine(server: SmtpSimulator) -> None:
     await to(server).send(envelope())
     assert server.greetings == ["clinic.example"]
@@ -182,6 +268,102 @@ async def test_a_wrong_password_pauses_the_channel(secure_server: SmtpSimulator)
     assert (outcome.result, outcome.error_code) == ("paused", "535")
 
 
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("dkim") / "key.pem"
+    subprocess.run(
+        ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", path],
+        check=True,
+        capture_output=True,
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def published(key: Path) -> Callable[..., bytes | None]:
+    """What the DNS says about the key."""
+    command = ["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"]
+    public = base64.b64encode(subprocess.run(command, check=True, capture_output=True).stdout)
+    records = {b"mail._domainkey.clinic.example.": b"v=DKIM1; k=rsa; p=" + public}
+
+    def look_up(name: bytes, timeout: int = 5) -> bytes | None:  # noqa: ARG001 - as the library calls it
+        return records.get(name)
+
+    return look_up
+
+
+def verified(raw: bytes, published: Callable[..., bytes | None]) -> bool:
+    return dkim.verify(raw, dnsfunc=published)  # pyright: ignore[reportUnknownMemberType]
+
+
+async def test_a_signature_holds_after_the_journey(
+    secure_server: SmtpSimulator, key: Path, published: Callable[..., bytes | None]
+) -> None:
+    channel = safely_to(secure_server, signer=open_signer("mail", "clinic.example", key))
+    sent = envelope(invitation=INVITATION, unsubscribe_url=LONG_URL, reply_to="desk@clinic.example")
+    assert (await channel.send(sent)).result == "accepted"
+    received = secure_server.received[0]
+    assert verified(received.raw, published)
+    assert received.message["Message-ID"] == f"<{sent.message_id}@clinic.example>"
+    signed = "".join(str(received.message["DKIM-Signature"]).split()).partition(";h=")[2].partition(";")[0].split(":")
+    # From once more than it is there, so that a second one would break the signature with every verifier.
+    assert sorted(signed) == sorted([*(name.lower() for name in SIGNED), "from"])
+    # A relay may fold headers anew, and drop blanks at the ends of lines.
+    assert verified(received.raw.replace(b"List-Unsubscribe: <", b"List-Unsubscribe:\r\n <"), published)
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        (b"Sample Plaza", b"Another Plaza"),
+        (b"To: jordan", b"To: gordan"),
+        (b"Subject: ", b"Subject: Re: "),
+        (b"<mailto:appointments@", b"<mailto:somebody@"),
+        (b"=One-Click", b"=Two-Clicks"),
+        (b"From: ", b"From: someone@else.example\r\nFrom: "),
+        (b"MIME-Version: 1.0", b"MIME-Version: 2.0"),
+        (b"Content-Type: multipart/alternative", b"Content-Type: multipart/mixed"),
+        (b"Message-ID: <", b"Message-ID: <0"),
+    ],
+)
+async def test_a_signature_does_not_hold_for_what_was_changed(
+    server: SmtpSimulator, key: Path, published: Callable[..., bytes | None], written: bytes, instead: bytes
+) -> None:
+    channel = to(server, signer=open_signer("mail", "clinic.example", key))
+    await channel.send(envelope(text="100 Sample Plaza\n", unsubscribe_url=LONG_URL))
+    raw = server.received[0].raw
+    assert verified(raw, published)
+    assert written in raw
+    assert not verified(raw.replace(written, instead, 1), published)
+
+
+async def test_the_check_of_a_key_compares_it_with_what_is_published(
+    key: Path, published: Callable[..., bytes | None]
+) -> None:
+    assert open_signer("mail", "clinic.example", key).is_published(published)
+    assert not open_signer("post", "clinic.example", key).is_published(published)
+    assert not open_signer("mail", "other.example", key).is_published(published)
+
+
+@pytest.mark.parametrize("content", ["", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "\x00"])
+async def test_a_file_without_a_usable_key_is_refused_when_the_process_starts(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "key.pem"
+    path.write_text(content)
+    with pytest.raises(ConfigurationError, match="DKIM_PRIVATE_KEY_FILE must name a file with an RSA private key"):
+        open_signer("mail", "clinic.example", path)
+
+
+async def test_another_kind_of_key_is_refused_too(certificate: Certificate) -> None:
+    with pytest.raises(ConfigurationError, match="DKIM_PRIVATE_KEY_FILE"):
+        open_signer("mail", "clinic.example", certificate.key)
+
+
+async def test_what_cannot_be_signed_does_not_leave(server: SmtpSimulator) -> None:
+    channel = to(server, signer=Signer(selector="mail", domain="clinic.example", key=b"lost"))
+    assert (await channel.send(envelope())).result == "paused"
+    assert server.greetings == []
+
+
 GARBAGE = refusal("what?")
 
 
@@ -220,6 +402,8 @@ GARBAGE = refusal("what?")
         ("data", refusal("554 5.6.0 No"), "refused"),
         ("data", DROP, "unknown"),
         ("data", HANG, "unknown"),
+        ("content", DROP, "unknown"),
+        ("content", HANG, "unknown"),
         ("message", refusal("452 4.3.1 Disk full"), "retry"),
         ("message", refusal("421 4.3.2 Shutting down"), "retry"),
         ("message", refusal("554 5.7.1 Spam"), "refused"),
@@ -290,7 +474,7 @@ async def test_a_sender_that_is_no_address_pauses_the_channel(server: SmtpSimula
 
 
 async def test_the_time_limit_is_kept_when_each_step_is_slow(server: SmtpSimulator) -> None:
-    for stage in ("connect", "ehlo", "mail", "rcpt", "data", "message"):
+    for stage in ("connect", "ehlo", "mail", "rcpt", "data", "content", "message"):
         server.faults[stage].append(Fault(delay=PATIENCE * 0.8))
     started = time.monotonic()
     outcome = await to(server).send(envelope())

@@ -8,6 +8,7 @@ import pytest
 from scheduler.channels.base import Envelope
 from scheduler.channels.open import open_channels
 from scheduler.channels.preview import PreviewChannel
+from scheduler.channels.reachability import reach_dkim
 from scheduler.errors import ConfigurationError
 from scheduler.ids import new_id
 from scheduler.settings import Settings, load_settings
@@ -83,3 +84,20 @@ async def test_a_file_that_holds_no_certificate_is_one_sentence_naming_the_setti
     with pytest.raises(ConfigurationError, match=r"^SMTP_CA_FILE must name a file of certificates in PEM form\.$"):
         async with open_channels(chosen):
             pass
+
+
+async def test_a_process_that_cannot_sign_what_it_should_does_not_start(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("no key")
+    chosen = settings(
+        tmp_path,
+        EMAIL_CHANNEL="smtp",
+        SMTP_HOST="127.0.0.1",
+        DKIM_DOMAIN="clinic.example",
+        DKIM_SELECTOR="mail",
+        DKIM_PRIVATE_KEY_FILE=str(key),
+    )
+    with pytest.raises(ConfigurationError, match="DKIM_PRIVATE_KEY_FILE must name a file"):
+        async with open_channels(chosen):
+            pass
+    assert (await reach_dkim(chosen)).startswith("DKIM_PRIVATE_KEY_FILE must name a file")

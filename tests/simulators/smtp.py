@@ -23,8 +23,9 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from tests.simulators.certificates import Certificate
 from tests.simulators.logs import append_to_log
 
-# The steps of a session in order; ``message`` is the answer to the final dot.
-Stage = Literal["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "message", "quit"]
+# The steps of a session in order; ``content`` comes between the leave to send and the final dot, which ``message``
+# answers. There is nothing to reply at ``content``: it can only break off, fall silent or be slow.
+Stage = Literal["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "message", "quit"]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     delay: float = 0.0
     accepted: bool = False
 
+
+# What the server says before the content of a message.
+GO_AHEAD = "354 End data with <CR><LF>.<CR><LF>"
 
 DROP = Fault(then="drop")
 HANG = Fault(then="hang")
@@ -55,6 +59,11 @@ NAMED_FAULTS: dict[str, tuple[Stage, Fault]] = {
 
 def refusal(reply: str) -> Fault:
     return Fault(reply=reply)
+
+
+def parts_of(message: EmailMessage) -> list[EmailMessage]:
+    """Return the parts of a mail that hold something, in order."""
+    return [part for part in message.walk() if not part.is_multipart()]
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,6 +216,8 @@ class _Session(SMTP):
             if fault := self._simulator.fault("connect"):
                 status = await self.suffer(fault) or status
         await super().push(status)
+        if status == GO_AHEAD and (fault := self._simulator.fault("content")):
+            await self.suffer(fault)
 
     async def _spoiled(self, stage: Stage) -> bool:
         fault = self._simulator.fault(stage)

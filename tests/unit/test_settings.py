@@ -127,6 +127,17 @@ def test_smtp_needs_a_host_and_a_whole_login_only_when_it_is_chosen() -> None:
     assert load(SMTP_USERNAME="desk").email_channel == "preview"
 
 
+def test_signatures_need_a_domain_a_name_and_a_key(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.touch()
+    settings = load(DKIM_DOMAIN="Clinic.example", DKIM_SELECTOR="mail", DKIM_PRIVATE_KEY_FILE=str(key))
+    assert (settings.dkim_domain, settings.dkim_selector) == ("clinic.example", "mail")
+    assert refusal(DKIM_DOMAIN="clinic.example", DKIM_SELECTOR="mail").endswith("set all three or none.")
+    assert refusal(DKIM_PRIVATE_KEY_FILE=str(key)).startswith("DKIM_DOMAIN, DKIM_SELECTOR and")
+    for wrong in ("clinic_example", "a..b", "-a", "clinic.example.", "a b"):
+        assert refusal(DKIM_DOMAIN=wrong).startswith("DKIM_DOMAIN must be a name as the DNS has it")
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "::1"])
 def test_mail_in_the_clear_stays_on_this_machine(host: str) -> None:
     assert load(**{**SMTP, "SMTP_HOST": host}, SMTP_TLS="none").smtp_tls == "none"

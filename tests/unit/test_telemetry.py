@@ -77,6 +77,7 @@ def test_a_phone_number_is_hidden_however_it_is_written(written: str) -> None:
         ("<o'neil@example.co.uk> refused", "neil"),
         ("GET /m/Zk3-_p9QxT0 404", "Zk3"),
         ("https://clinic.example/m/Zk3p9QxT0.ics", "Zk3"),
+        ("POST /u/AZOTk3-_p9Qx 200", "AZOT"),
         ("key tbs_4fK2-xx_9 was revoked", "4fK2"),
         ("Authorization: Bearer abcdef123456", "abcdef"),
         ("authorization: basic QUM6dG9rZW4=", "QUM6"),
