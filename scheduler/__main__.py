@@ -120,6 +120,22 @@ def check_command() -> None:
     sys.exit(asyncio.run(check.check(_settings(database=False))))
 
 
+@main.group("messages")
+def messages_group() -> None:
+    """The words of messages."""
+
+
+@messages_group.command("preview")
+@click.option("--language", type=click.Choice(["en", "es"]), help="Only this language.")
+@click.option("--channel", type=click.Choice(["sms", "email"]), help="Only this channel.")
+@_plainly
+def preview_command(language: Any, channel: Any) -> None:
+    """Print every text of the clinic with sample data, and how many segments it takes by SMS."""
+    from scheduler.commands import messages
+
+    messages.preview(_settings(database=False), language, channel)
+
+
 @main.group("api-key")
 def api_key_group() -> None:
     """Keys by which the front desk's software calls the API."""
@@ -139,6 +155,19 @@ def create_key_command(name: str, scopes: tuple[str, ...], clinic_code: str | No
     from scheduler.commands import keys
 
     return keys.create(_settings(), name, list(scopes), clinic_code)
+
+
+@api_key_group.command("rotate")
+@click.argument("key_id", type=click.UUID)
+@click.option("--overlap-hours", default=24, show_default=True, type=click.IntRange(0, 24 * 90),
+              help="How long the old key still works.")  # fmt: skip
+@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
+@_plainly
+def rotate_key_command(key_id: Any, overlap_hours: int, clinic_code: str | None) -> Coroutine[Any, Any, None]:
+    """Make a new key with the same name and scopes and print it; the old one works for a while yet."""
+    from scheduler.commands import keys
+
+    return keys.rotate(_settings(), key_id, overlap_hours, clinic_code)
 
 
 @api_key_group.command("list")

@@ -6,52 +6,70 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import cast
 
+import msgspec
 from litestar import Litestar
 from litestar.config.app import AppConfig
 from litestar.datastructures import CacheControlHeader, State
 from litestar.di import NamedDependency, Provide
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 
 from scheduler.channels.texts import Texts, load_texts
 from scheduler.services.directory import keep_fresh, open_directory
+from scheduler.services.limits import Leases
 from scheduler.settings import Settings
 from scheduler.store.connections import Connection, Pool, open_pool
 from scheduler.store.units import reading, unit_of_work
+from scheduler.web.api.closures import ClosureController
 from scheduler.web.api.holds import HoldController
 from scheduler.web.api.inbound import InboundController
 from scheduler.web.api.messages import MessageController
-from scheduler.web.api.operations import HealthController
+from scheduler.web.api.operations import HealthController, show_metrics
+from scheduler.web.api.overrides import OverrideController
 from scheduler.web.api.patients import PatientController
 from scheduler.web.api.schedule import ScheduleController
 from scheduler.web.api.slots import OfferController
+from scheduler.web.api.tasks import TaskController
+from scheduler.web.api.time_off import TimeOffController
 from scheduler.web.api.visits import VisitController
 from scheduler.web.api.webhooks import WebhookController
+from scheduler.web.application import Application
 from scheduler.web.callers import Caller, provide_caller, provide_now
 from scheduler.web.headers import stamp
+from scheduler.web.hooks import HOOKS
 from scheduler.web.idempotency import provide_posting
+from scheduler.web.metrics import Latencies
+from scheduler.web.openapi import openapi_config
 from scheduler.web.pages.routes import page_handlers
 from scheduler.web.problems import on_error
-from scheduler.web.requests import BODY_LIMIT, StrictRequest
+from scheduler.web.requests import BODY_LIMIT, StrictRequest, refuse_null
 
 _HERE = Path(__file__).parent
+
+# Each statement there is one short write, so two connections carry hundreds a second.
+LIMITS_POOL_SIZE = 2
 
 
 def create_app(settings: Settings, *, texts_directory: Path | None = None) -> Litestar:
     """Return the web application; its pool opens when it starts and closes when it stops."""
     texts = load_texts(texts_directory or settings.scheduler_clinic.parent / "messages")
-    return Litestar(
+    latencies = Latencies()
+    return Application(
         route_handlers=[
             OfferController,
             HoldController,
             VisitController,
             PatientController,
             ScheduleController,
+            OverrideController,
+            TimeOffController,
+            ClosureController,
             MessageController,
             InboundController,
+            TaskController,
             WebhookController,
             HealthController,
+            show_metrics,
+            *HOOKS,
             *page_handlers(settings),
             # Pages name static files with a hash of their content, so a browser may keep them for good.
             create_static_files_router(
@@ -62,7 +80,9 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None) -> Li
             ),
         ],
         lifespan=[_open],
-        state=State({"settings": settings, "texts": texts, "keys_noted": {}}),
+        state=State(
+            {"settings": settings, "texts": texts, "keys_noted": {}, "leases": Leases(), "latencies": latencies}
+        ),
         dependencies={
             "connection": Provide(provide_connection),
             "reader": Provide(provide_reader),
@@ -72,23 +92,11 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None) -> Li
             "posting": Provide(provide_posting, sync_to_thread=False),
         },
         exception_handlers={Exception: on_error},
-        before_send=[stamp],
+        before_request=refuse_null,
+        before_send=[stamp, latencies.observe],
         request_class=StrictRequest,
         request_max_body_size=BODY_LIMIT,
-        openapi_config=OpenAPIConfig(
-            title="Scheduler",
-            version="1",
-            summary="Availability, visits and messages of a physical therapy clinic",
-            path="/schema",
-            render_plugins=[],
-            components=Components(
-                security_schemes={
-                    "key": SecurityScheme(type="http", scheme="bearer", description="An API key of the clinic")
-                }
-            ),
-            security=[{}, {"key": []}],
-            use_handler_docstrings=True,
-        ),
+        openapi_config=openapi_config(settings),
         on_app_init=[_plain],
     )
 
@@ -101,8 +109,12 @@ def _plain(config: AppConfig) -> AppConfig:
 
 @contextlib.asynccontextmanager
 async def _open(app: Litestar) -> AsyncGenerator[None]:
-    async with open_pool(app.state.settings) as pool:
-        app.state.pool = pool
+    settings: Settings = app.state.settings
+    # What is counted is counted on connections of its own: a booking under way has one already, and must not wait for
+    # another that a booking like it has.
+    few = msgspec.structs.replace(settings, database_pool_size=LIMITS_POOL_SIZE)
+    async with open_pool(settings) as pool, open_pool(few) as limits_pool:
+        app.state.pool, app.state.limits_pool = pool, limits_pool
         app.state.directory = await open_directory(pool)
         refresher = asyncio.create_task(keep_fresh(app.state.directory, pool))
         try:
@@ -123,8 +135,15 @@ async def provide_connection(
         yield connection
 
 
-async def provide_reader(state: State) -> AsyncIterator[Connection]:
-    """Yield a connection for reads that stand alone, which need no transaction."""
+async def provide_reader(
+    state: State,
+    caller: NamedDependency[Caller],  # noqa: ARG001 - see below
+) -> AsyncIterator[Connection]:
+    """Yield a connection for reads that stand alone, which need no transaction.
+
+    It comes after the caller: the framework forgets what it has opened when another dependency refuses the request,
+    and a few wrong keys would keep every connection.
+    """
     async with reading(cast("Pool", state.pool)) as connection:
         yield connection
 

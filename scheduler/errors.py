@@ -88,10 +88,26 @@ class Forbidden(SchedulerError):
     title = "This API key may not do that"
 
 
+class SignatureInvalid(SchedulerError):
+    """A callback that the provider did not sign, or not as it came here."""
+
+    code = "signature-invalid"
+    status = 403
+    title = "The signature does not fit the request"
+
+
 class NotFound(SchedulerError):
     code = "not-found"
     status = 404
     title = "There is nothing here"
+
+
+class LinkExpired(SchedulerError):
+    """A private link that is unknown, revoked, of another clinic or too old: which of these is not told."""
+
+    code = "link-expired"
+    status = 404
+    title = "This link has expired"
 
 
 class HoldNotFound(SchedulerError):
@@ -145,6 +161,34 @@ class WrongStatus(SchedulerError):
     code = "wrong-status"
     status = 409
     title = "The visit is past that"
+
+
+class MessageWrongState(SchedulerError):
+    """``state`` says what the message is now, ``allowed`` in which states this could be done."""
+
+    code = "message-wrong-state"
+    status = 409
+    title = "The message is in a state in which this cannot be done"
+
+
+class MessageOutdated(SchedulerError):
+    code = "message-outdated"
+    status = 409
+    title = "What the message says is no longer so"
+
+
+class PatientExists(SchedulerError):
+    """Another patient has this phone and name; the member ``patient_id`` says which."""
+
+    code = "patient-exists"
+    status = 409
+    title = "Another patient on file has this name and phone number"
+
+
+class WebhookPaused(SchedulerError):
+    code = "webhook-paused"
+    status = 409
+    title = "The webhook is paused"
 
 
 class TooLateToChange(SchedulerError):

@@ -16,11 +16,15 @@ from urllib.parse import urlsplit
 import asyncpg
 import msgspec
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from scheduler import postgres
 from scheduler.migrate import upgrade
 from scheduler.settings import load_settings
 from scheduler.store.connections import Pool, open_pool
+
+# For `make nightly`: what `make test` tries a hundred times is tried two thousand times.
+hypothesis_settings.register_profile("nightly", max_examples=2000)
 
 # A test's data need not survive a crash, and these make a commit ten times as fast.
 UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

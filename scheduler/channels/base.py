@@ -16,7 +16,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """One rendered message, ready to leave. ``subject`` and all that follows it are for email only.
 
     ``invitation`` is what the patient's calendar is told, and ``unsubscribe_url`` the link that turns reminders off;
-    answers go to ``reply_to``, an address like ``sender``, or to the sender where it is empty.
+    answers go to ``reply_to``, an address like ``sender``, or to the sender where it is empty. ``link`` is the private
+    page of the visit, which the text may hold over either channel.
 
     ``useful_for_seconds`` is how long delivery still helps; a channel that can, tells its provider to give up after.
     """
@@ -31,11 +32,14 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     reply_to: str = ""
     invitation: Event | None = None
     unsubscribe_url: str = ""
+    link: str = ""
 
     @property
     def kept(self) -> dict[str, str]:
         """The words as they are kept for the desk, which needs no link that acts for the patient."""
-        text = self.text.replace(self.unsubscribe_url, NO_LINK) if self.unsubscribe_url else self.text
+        text = self.text
+        for url in filter(None, (self.unsubscribe_url, self.link)):
+            text = text.replace(url, NO_LINK)
         return {"subject": self.subject, "text": text}
 
 

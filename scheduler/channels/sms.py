@@ -28,22 +28,37 @@ VALIDITY_SECONDS = (1, 36_000)
 # Three more tries, when the connection, the answer or the server fails (Twilio's webhook connection overrides).
 CALLBACK_RETRIES = "#rc=3&rp=ct,rt,5xx"
 
+# Codes that say that a number can never get a text, in the answer to a create or in a status callback.
+UNREACHABLE: Mapping[int, str] = {
+    21211: "This is not a valid phone number.",
+    21614: "This number cannot receive texts.",
+    21635: "This number is a landline.",
+    30005: "This number is not in use.",
+    30006: "This number is a landline, or its carrier takes no texts.",
+}
+# Codes that are the account's or the sender's fault: every text meets them until a person acts.
+_PAUSING = {
+    20003: "Twilio does not accept the account's credentials.",
+    21606: "Twilio cannot send texts from the clinic's number.",
+    21611: "Twilio's queue for the clinic's number is full.",
+    21659: "The clinic's number is not one of Twilio's.",
+    21660: "The clinic's number belongs to another Twilio account.",
+    21701: "The Twilio messaging service does not exist.",
+    30034: "The clinic's number is not registered with the carriers.",
+    60728: "The Twilio account has reached its limit for the hour.",
+    63038: "The Twilio account has reached its limit for the day.",
+}
+# Codes that may be the sender's fault as well as the recipient's, who may be in another country.
+_SUSPECT = {
+    21408: "The Twilio account may not send texts to this country.",
+    21612: "Twilio cannot send from the clinic's number to this one.",
+}
 # What Twilio says with a 4xx status. It splits codes over time, so each has its status as the safe default below.
 _BY_CODE = {
-    20003: Outcome(result="paused", reason="Twilio does not accept the account's credentials."),
-    21211: Outcome(result="refused", reason="This is not a valid phone number."),
-    21606: Outcome(result="paused", reason="Twilio cannot send texts from the clinic's number."),
-    21610: Outcome(result="refused", reason="This person has opted out of texts."),
-    21611: Outcome(result="paused", reason="Twilio's queue for the clinic's number is full."),
-    21612: Outcome(result="paused", reason="Twilio cannot send from the clinic's number to this one."),
-    21614: Outcome(result="refused", reason="This number cannot receive texts."),
-    21635: Outcome(result="refused", reason="This number is a landline."),
-    21659: Outcome(result="paused", reason="The clinic's number is not one of Twilio's."),
-    21660: Outcome(result="paused", reason="The clinic's number belongs to another Twilio account."),
-    21701: Outcome(result="paused", reason="The Twilio messaging service does not exist."),
-    30034: Outcome(result="paused", reason="The clinic's number is not registered with the carriers."),
-    60728: Outcome(result="paused", reason="The Twilio account has reached its limit for the hour."),
-    63038: Outcome(result="paused", reason="The Twilio account has reached its limit for the day."),
+    **{code: Outcome(result="refused", address="unreachable", reason=why) for code, why in UNREACHABLE.items()},
+    **{code: Outcome(result="paused", reason=why) for code, why in _PAUSING.items()},
+    **{code: Outcome(result="paused", suspect=True, reason=why) for code, why in _SUSPECT.items()},
+    21610: Outcome(result="refused", address="opted_out", reason="This person has opted out of texts."),
 }
 _BY_STATUS = {
     401: Outcome(result="paused", reason="Twilio does not accept the account's credentials."),

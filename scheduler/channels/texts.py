@@ -4,18 +4,20 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time, timedelta
-from functools import cache
+from datetime import datetime
 from pathlib import Path
 from string import Formatter
 from typing import Any, TypeVar, get_args
 
 import msgspec
-from babel.dates import format_date, format_time, get_timezone_name
+from babel.dates import get_timezone_name
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from scheduler.channels.phrases import longest_phrases, phrases, soon
 from scheduler.channels.segments import count, normalise
+from scheduler.channels.staff_words import STAFF
 from scheduler.domain.clinics import LANGUAGES, Channel, Clinic, Language
+from scheduler.domain.links import TOKEN_CHARACTERS
 from scheduler.errors import ConfigurationError
 
 Kind = TypeVar("Kind")
@@ -23,19 +25,23 @@ Kind = TypeVar("Kind")
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 # What the service writes of its own accord. The files may hold more, for a clinic's own rungs of the ladder.
-_NOTICES = ("booked", "rescheduled", "cancelled_by_patient", "cancelled_by_clinic")
+_NOTICES = ("booked", "rescheduled", "cancelled_by_patient", "cancelled_by_clinic", "closure")
+_ANSWERS = ("confirm_ack", "resched_link")
+# Answers that are of no visit, or of one that nobody can be sure of.
+_TIMELESS = ("resched_request_ack", "which_visit", "unknown_reply", "help_ack", "optin_ack", "optin_confirm")
 REQUIRED: dict[Channel, tuple[str, ...]] = {
-    "sms": (*_NOTICES, "reminder_72h", "reminder_24h", "reminder_2h"),
+    "sms": (*_NOTICES, "reminder_72h", "reminder_24h", "reminder_2h", *_ANSWERS, *_TIMELESS),
     "email": (*_NOTICES, "reminder_72h", "reminder_24h"),
 }
 
 # What may stand in braces. ``at_time`` has the preposition with it, which Spanish bends: "a la 1:00", "a las 2:00".
-_EVERYWHERE = frozenset({"clinic", "phone", "when", "day", "time", "at_time", "soon"})
+_ALWAYS = frozenset({"clinic", "phone"})
+_OF_VISITS = _ALWAYS | {"when", "day", "time", "at_time", "soon", "link"}
 PLACEHOLDERS: dict[Channel, frozenset[str]] = {
-    "sms": _EVERYWHERE,
-    "email": _EVERYWHERE | {"address", "map", "bring", "zone"},
+    "sms": _OF_VISITS,
+    "email": _OF_VISITS | {"address", "map", "bring", "zone", "unsubscribe"},
 }
-PLACEHOLDERS_OF = {"rescheduled": frozenset({"old", "new"})}
+_OF_MOVES = frozenset({"old", "new"})
 
 # Words that tell an onlooker about somebody's health or money, without accents. The clinic's name is not looked at.
 CLINICAL_WORDS = frozenset(
@@ -46,12 +52,6 @@ CLINICAL_WORDS = frozenset(
     paciente rehabilitacion rodilla saldo sintoma terapeuta terapia tobillo tratamiento
     """.split()
 )
-# How many days ahead a visit is, in words that go before its date. Spanish has an article where there is no such word.
-_SOON: dict[Language, dict[int, str]] = {
-    "en": {0: "today, ", 1: "tomorrow, "},
-    "es": {0: "hoy, ", 1: "mañana, "},
-}
-_OTHERWISE: dict[Language, str] = {"en": "", "es": "el "}
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 
 
@@ -76,28 +76,6 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     html: str = ""
 
 
-class _Style(msgspec.Struct, frozen=True):
-    """How a date and a time are written: Babel patterns, the locale of the clock, and the two together."""
-
-    day: str
-    time: str
-    clock: str
-    when: str
-
-
-# Texts are short and plain; prose keeps a day with its month and a time with its half of the day on one line.
-_STYLES: dict[tuple[Channel, Language], _Style] = {
-    ("sms", "en"): _Style("EEE MMM d", "h:mm a", "en_US", "{day} {time}"),
-    ("sms", "es"): _Style("EEE d MMM", "h:mm a", "en_US", "{day} {time}"),
-    ("email", "en"): _Style("EEEE, MMMM\u00a0d", "h:mm\u00a0a", "en_US", "{day} {at_time}"),
-    ("email", "es"): _Style("EEEE d\u00a0'de'\u00a0MMMM", "h:mm\u00a0a", "es", "{day} {at_time}"),
-}
-# "12:00 PM" alone puzzles people, so prose says it in a word.
-_NOON: dict[Language, dict[str, str]] = {
-    "en": {"time": "noon", "at_time": "at noon"},
-    "es": {"time": "mediodía", "at_time": "al mediodía"},
-}
-
 _layouts = Environment(
     loader=FileSystemLoader(Path(__file__).parent.parent / "templates"), autoescape=True, undefined=StrictUndefined
 )
@@ -115,11 +93,11 @@ def load_texts(directory: Path) -> Texts:
     return texts
 
 
-def lint(texts: Texts, clinic_name: str, phone: str) -> list[str]:
+def lint(texts: Texts, clinic_name: str, phone: str, base_url: str) -> list[str]:
     """Return what is wrong with the texts, one sentence each, which names the file and the text.
 
-    Every SMS must say who writes and where to call, and fit one GSM-7 segment on the longest of dates. No message
-    may hold a word about somebody's health, or a typographic dash.
+    Every SMS must say who writes and where to call, and fit one GSM-7 segment on the longest of dates, with a link
+    at ``base_url`` in it where it has one. No message may hold a word about somebody's health, or a typographic dash.
     """
     problems = list(_shape_problems(texts))
     for language, channel, name, template in _every(texts):
@@ -129,10 +107,18 @@ def lint(texts: Texts, clinic_name: str, phone: str) -> list[str]:
         problems += [f"{where} holds a typographic dash."] * bool(_DASHES.search(words))
         if channel == "sms" and not _placeholder_problem(channel, name, template):
             problems += [f"{where} does not say {part}." for part in ("{clinic}", "{phone}") if part not in words]
-            cost = count(normalise(template.text.format_map(_longest(language, clinic_name, phone))))
+            said = longest_phrases(language)
+            longest = said | {"old": said["when"], "new": said["when"], "clinic": clinic_name, "phone": phone}
+            longest["link"] = sample_link(base_url)
+            cost = count(normalise(template.text.format_map(longest)))
             if cost.encoding != "GSM-7" or cost.segments > 1:
                 problems.append(f"{where} takes {cost.segments} {cost.encoding} segments ({cost.units} units).")
     return problems
+
+
+def sample_link(base_url: str) -> str:
+    """Return a link as long as a visit's own, which opens nothing."""
+    return f"{base_url.rstrip('/')}/m/{'x' * TOKEN_CHARACTERS}"
 
 
 def render(
@@ -144,16 +130,22 @@ def render(
     language: Language,
     variables: Mapping[str, str],
     now: datetime,
+    link: str = "",
 ) -> Rendered:
     """Return the message in its final words, with times as the clinic's clocks show them.
 
     ``now`` decides whether the visit is today or tomorrow, so that a reminder which leaves late says nothing wrong.
+    ``link`` is the patient's private page of the visit.
 
     ``variables`` is what the outbox keeps: ``starts_at`` and, for a moved visit, ``was_starts_at`` as ISO instants,
-    and the code of the ``visit_type``. A line of an email that has nothing to say (nothing to bring) is left out.
+    and the code of the ``visit_type``; a reminder that is about to leave has its ``unsubscribe_url`` as well, and an
+    answer about no visit has nothing. Mail to staff has what its braces say (``staff_words``). A line of an email that
+    has nothing to say (nothing to bring, no link) is left out.
     """
     words = texts.languages[language][channel][template]
-    values = _values(clinic, channel, language, variables, clinic.local(now).date())
+    values = _values(clinic, channel, language, variables, now) | {"link": link}
+    if template in STAFF:
+        values |= variables
     if channel == "sms":
         return Rendered(text=normalise(words.text.format_map(values)).strip())
     lines = [line for line in words.text.strip().splitlines() if all(values[name] for name in _placeholders(line))]
@@ -165,6 +157,7 @@ def render(
         subject=subject,
         paragraphs=[paragraph.splitlines() for paragraph in text.split("\n\n")],
         clinic=clinic.settings,
+        unsubscribe_url=values["unsubscribe"],
     )
     return Rendered(subject=subject, text=f"{text}\n", html=html)
 
@@ -202,6 +195,7 @@ def _every(texts: Texts) -> Iterator[tuple[Language, Channel, str, Template]]:
 def _shape_problems(texts: Texts) -> Iterator[str]:
     """What would stop a message from being rendered, one sentence each."""
     required: list[tuple[Channel, str]] = [(channel, name) for channel in CHANNELS for name in REQUIRED[channel]]
+    required.extend(("email", name) for name in STAFF)
     # What one language has beyond that, every language has: last, so that a misspelt name shows as the right one.
     found: set[tuple[Channel, str]] = {(channel, name) for _, channel, name, _ in _every(texts)}
     for channel, name in (*required, *sorted(found.difference(required))):
@@ -219,7 +213,11 @@ def _shape_problems(texts: Texts) -> Iterator[str]:
 
 
 def _placeholder_problem(channel: Channel, name: str, template: Template) -> str | None:
-    known = PLACEHOLDERS[channel] | PLACEHOLDERS_OF.get(name, frozenset())
+    known = PLACEHOLDERS[channel] if name not in _TIMELESS else _ALWAYS
+    if name in STAFF:
+        known = _ALWAYS | STAFF[name]
+    if name == "rescheduled":
+        known |= _OF_MOVES
     try:
         unknown = sorted(set(_placeholders(f"{template.subject}\n{template.text}")) - known)
     except ValueError as error:
@@ -243,11 +241,10 @@ def _clinical_words(text: str) -> list[str]:
 
 
 def _values(
-    clinic: Clinic, channel: Channel, language: Language, variables: Mapping[str, str], today: date
+    clinic: Clinic, channel: Channel, language: Language, variables: Mapping[str, str], now: datetime
 ) -> dict[str, str]:
     settings = clinic.settings
-    starts_at = clinic.local(datetime.fromisoformat(variables["starts_at"]))
-    visit_type = clinic.visit_types.get(variables["visit_type"])
+    visit_type = clinic.visit_types.get(variables.get("visit_type", ""))
     values = {
         "clinic": settings.sms_name if channel == "sms" else settings.name,
         "phone": settings.phone,
@@ -255,41 +252,13 @@ def _values(
         "map": settings.map_url,
         "bring": visit_type.bring.get(language, "") if visit_type else "",
         "zone": get_timezone_name(clinic.zone, locale=language),
-        "soon": _SOON[language].get((starts_at.date() - today).days, _OTHERWISE[language]),
-        **_phrases(starts_at, channel, language),
+        "unsubscribe": variables.get("unsubscribe_url", ""),
     }
+    if "starts_at" in variables:
+        starts_at = clinic.local(datetime.fromisoformat(variables["starts_at"]))
+        values |= phrases(starts_at, channel, language)
+        values["soon"] = soon(starts_at.date(), clinic.local(now).date(), language)
     if "was_starts_at" in variables:
-        was = _phrases(clinic.local(datetime.fromisoformat(variables["was_starts_at"])), channel, language)
+        was = phrases(clinic.local(datetime.fromisoformat(variables["was_starts_at"])), channel, language)
         values |= {"old": was["when"], "new": values["when"]}
     return values
-
-
-def _phrases(local: datetime, channel: Channel, language: Language) -> dict[str, str]:
-    """The ways of saying one moment, which is given as the clinic's clocks show it."""
-    style = _STYLES[channel, language]
-    clock = format_time(local.time(), style.time, locale=style.clock).replace("\u202f", "\u00a0")
-    preposition = "at" if language == "en" else "a la" if local.hour % 12 == 1 else "a las"
-    phrases = {
-        "day": format_date(local.date(), style.day, locale=language),
-        "time": clock,
-        "at_time": f"{preposition} {clock}",
-    }
-    if channel == "email" and local.time() == time(12):
-        phrases |= _NOON[language]
-    return phrases | {"when": style.when.format_map(phrases)}
-
-
-def _longest(language: Language, clinic_name: str, phone: str) -> dict[str, str]:
-    """Values for a text message at its longest."""
-    phrases = _longest_phrases(language)
-    soon = max(_SOON[language].values(), key=len)
-    return {
-        "clinic": clinic_name, "phone": phone, "old": phrases["when"], "new": phrases["when"], "soon": soon, **phrases
-    }  # fmt: skip
-
-
-@cache
-def _longest_phrases(language: Language) -> dict[str, str]:
-    """Half past twelve on whichever day of a leap year takes most room."""
-    days = (datetime(2028, 1, 1, 12, 30) + timedelta(days=day) for day in range(366))  # noqa: DTZ001 - wall clock
-    return max((_phrases(day, "sms", language) for day in days), key=lambda phrases: len(phrases["when"]))

@@ -6,7 +6,8 @@ import asyncpg
 import click
 import msgspec
 
-from scheduler.channels.reachability import reach_smtp, reach_twilio
+from scheduler.channels.addresses import read_mailbox
+from scheduler.channels.reachability import reach_dkim, reach_smtp, reach_twilio
 from scheduler.channels.texts import lint, load_texts
 from scheduler.commands.opening import print_table
 from scheduler.errors import ConfigurationError
@@ -38,8 +39,11 @@ async def check(settings: Settings) -> int:
     click.echo()
     checks: list[Callable[[Settings], Awaitable[list[Finding]]]] = [
         _check_files,
+        _check_proxies,
+        _check_callbacks,
         _check_database,
         _check_channels,
+        _check_mail,
     ]
     findings = [finding for each in checks for finding in await each(settings)]
     for finding in findings:
@@ -56,8 +60,30 @@ async def _check_files(settings: Settings) -> list[Finding]:
     findings = [Finding(True, f"Clinic files: {', '.join(file.settings.name for file in files)}")]
     for file in files:
         findings += [Finding(True, f"note: {warning}") for warning in file.warnings]
-        findings += [Finding(False, fault) for fault in lint(texts, file.settings.sms_name, file.settings.phone)]
+        findings += [
+            Finding(False, fault)
+            for fault in lint(texts, file.settings.sms_name, file.settings.phone, settings.public_base_url)
+        ]
     return findings
+
+
+async def _check_proxies(settings: Settings) -> list[Finding]:
+    # We speak no HTTPS ourselves, so with such an address there is a proxy.
+    if settings.public_base_url.startswith("https:") and not settings.trusted_proxies:
+        sentence = "note: TRUSTED_PROXIES is empty, so all who come through your proxy are limited as one client"
+        return [Finding(True, sentence)]
+    return []
+
+
+async def _check_callbacks(settings: Settings) -> list[Finding]:
+    # A trial on one machine has no other address, so it is worth a word and no more.
+    if settings.sms_channel == "twilio" and not settings.public_base_url.startswith("https:"):
+        sentence = (
+            "note: PUBLIC_BASE_URL is not https, so what patients text and what became of texts comes to us in the "
+            "clear, if Twilio can reach that address at all"
+        )
+        return [Finding(True, sentence)]
+    return []
 
 
 async def _check_database(settings: Settings) -> list[Finding]:
@@ -86,3 +112,33 @@ async def _check_channels(settings: Settings) -> list[Finding]:
         trouble = await reach(settings)
         findings.append(Finding(not trouble, trouble or f"{name}: {chosen} answers and takes our credentials"))
     return findings
+
+
+async def _check_mail(settings: Settings) -> list[Finding]:
+    """What a mail server cannot tell: whether receivers will believe the sender and honour the links."""
+    if settings.email_channel == "preview":
+        return []
+    findings: list[Finding] = []
+    if not settings.public_base_url.startswith("https:"):
+        sentence = "note: PUBLIC_BASE_URL is not https, so mail programs offer no one-click end to reminders"
+        findings.append(Finding(True, sentence))
+    if settings.dkim_private_key_file:
+        trouble = await reach_dkim(settings)
+        findings.append(Finding(not trouble, trouble or f"DKIM: emails are signed for {settings.dkim_domain}"))
+        findings += [
+            Finding(
+                True, f"note: {domain} sends emails that are signed for {settings.dkim_domain}, which proves little"
+            )
+            for domain in sorted(_sender_domains(settings))
+            if domain != settings.dkim_domain
+        ]
+    return findings
+
+
+def _sender_domains(settings: Settings) -> set[str]:
+    try:
+        clinics = [file.settings.email_from for file in read_files(settings.scheduler_clinic)]
+    except ConfigurationError:
+        return set()  # said already
+    senders = map(read_mailbox, [settings.email_from] if settings.email_from else clinics)
+    return {sender.domain.lower() for sender in senders if sender}

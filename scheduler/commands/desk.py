@@ -87,6 +87,7 @@ async def book(
             wanted,
             start,
             therapist=who,
+            secret_key=settings.secret_key,
             actor=COMMAND_LINE,
             now=now,
         )

@@ -65,6 +65,7 @@ class TherapistEntry(msgspec.Struct, frozen=True, kw_only=True):
     credential: Credential
     languages: tuple[str, ...]
     performs: tuple[str, ...]
+    email: str | None
     weekly: tuple[WeeklyWindow, ...]
     overrides: tuple[DatedWindows, ...]
 
@@ -253,6 +254,7 @@ def _therapist(code: str, part: TherapistPart) -> TherapistEntry:
         credential=part.credential,
         languages=part.languages,
         performs=part.performs,
+        email=part.email,
         weekly=merge_touching(window for entry in part.hours for window in entry.weekly()),
         overrides=tuple(_dated(plan) for plan in part.overrides),
     )
@@ -305,6 +307,8 @@ def _settings(document: Document) -> ClinicSettings:
             frequent_per_week=document.messages.frequent_texts_per_week,
         ),
         email_reply_to=document.messages.email_reply_to,
+        desk_email=document.messages.desk_email,
+        digest_at=document.messages.digest_at,
     )
 
 

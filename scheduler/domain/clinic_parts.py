@@ -13,7 +13,7 @@ from email_validator import EmailNotValidError, validate_email
 from msgspec import Meta, field
 
 from scheduler.domain.calendars import WeeklyWindow
-from scheduler.domain.clinics import Channel, Credential, Language, Limits, TextLimits
+from scheduler.domain.clinics import DIGEST_AT, Channel, Credential, Language, Limits, TextLimits
 from scheduler.domain.documents import Part, Problem, Spelled, did_you_mean
 from scheduler.domain.times import DAY, Span
 
@@ -72,6 +72,13 @@ def _read_email(text: str) -> str:
     return text
 
 
+def _read_mailbox(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False, allow_smtputf8=False).normalized
+    except EmailNotValidError:
+        raise ValueError("is not an email address; write it like desk@example.com, without a name") from None
+
+
 def _read_zone(text: str) -> str:
     if text not in _zones():
         raise ValueError(f"is not a time zone{did_you_mean(text, _zones()) or '; write it like America/New_York'}")
@@ -92,6 +99,7 @@ Clock = Annotated[int, Spelled(str, _read_clock)]
 Lead = Annotated[int, Spelled(Annotated[float, Meta(ge=0, le=_LONGEST_LEAD_HOURS)], _read_hours)]
 Phone = Annotated[str, Spelled(str, _read_phone)]
 EmailAddress = Annotated[str, Spelled(str, _read_email)]
+Mailbox = Annotated[str, Spelled(str, _read_mailbox)]
 Zone = Annotated[str, Spelled(str, _read_zone)]
 Host = Annotated[
     str, _matching("[a-z0-9][a-z0-9.-]{0,252}", "a host name: write it in lower case, without https:// and port")
@@ -175,6 +183,7 @@ class TherapistPart(Part, frozen=True, kw_only=True):
     credential: Credential
     languages: tuple[LanguageCode, ...]
     performs: tuple[Code, ...]
+    email: Mailbox | None = None
     hours: tuple[Hours, ...]
     overrides: tuple[DayPlan, ...] = ()
 
@@ -224,10 +233,14 @@ class MessagesPart(Part, frozen=True, kw_only=True):
     frequent_texts_per_day: Annotated[int, Meta(ge=1, le=100)] = _USUAL_TEXTS.frequent_per_day
     frequent_texts_per_week: Annotated[int, Meta(ge=1, le=100)] = _USUAL_TEXTS.frequent_per_week
     email_reply_to: EmailAddress = ""
+    desk_email: Mailbox = ""
+    digest_at: Clock = DIGEST_AT
 
     def problems(self) -> Iterator[Problem]:
         if self.text_window.span[1] > DAY:
             yield "text_window", "runs past midnight; texts go out by day"
+        if self.digest_at >= DAY // 2:
+            yield "digest_at", "is not in the morning; a digest tells of the day that begins"
 
 
 class ReminderPart(Part, frozen=True, kw_only=True):
@@ -235,6 +248,12 @@ class ReminderPart(Part, frozen=True, kw_only=True):
     channel: Channel
     lead_minutes: Lead = field(name="lead_hours")
     visit_types: tuple[Code, ...] = ()
+    only_unconfirmed: bool = False
+    needs_consent: Literal["frequent"] | None = None
+
+    def problems(self) -> Iterator[Problem]:
+        if self.needs_consent is not None and self.channel != "sms":
+            yield "needs_consent", f"{self.needs_consent} is an agreement to texts, and this reminder is an email"
 
 
 class LimitsPart(Part, frozen=True, kw_only=True):

@@ -14,6 +14,9 @@ Credential = Literal["PT", "PTA"]
 
 LANGUAGES: tuple[Language, ...] = ("en", "es")
 
+# When a clinic that says nothing else sends the digests, in wall-clock minutes.
+DIGEST_AT = 6 * 60 + 30
+
 
 class VisitType(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of appointment. ``names`` and ``bring`` are texts by language; all times are minutes."""
@@ -76,13 +79,16 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 class Reminder(msgspec.Struct, frozen=True, kw_only=True):
     """One rung of the reminder ladder: which text goes how many minutes before the visit, over which channel.
 
-    ``visit_types`` limits the rung to these codes; empty means every type.
+    ``visit_types`` limits the rung to these codes; empty means every type. ``only_unconfirmed`` leaves out visits that
+    the patient has confirmed, and ``needs_consent`` patients who have not agreed to this scope.
     """
 
     template: str
     channel: Channel
     lead_minutes: int
     visit_types: tuple[str, ...] = ()
+    only_unconfirmed: bool = False
+    needs_consent: Literal["frequent"] | None = None
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +145,10 @@ class ClinicSettings(msgspec.Struct, frozen=True, kw_only=True):
     text_limits: TextLimits = TextLimits()
     # Where answers to emails go, if not to their sender.
     email_reply_to: str = ""
+    # Where the front desk hears of what it should see to, if by email; and when therapists with an address get the
+    # digest of their day, in wall-clock minutes.
+    desk_email: str = ""
+    digest_at: int = DIGEST_AT
 
 
 class Clinic(msgspec.Struct, frozen=True, kw_only=True, dict=True):

@@ -1,17 +1,29 @@
-"""Which messages a visit needs, as data: notices at once, reminders by the clinic's ladder. Nothing is sent here."""
+"""Which messages a visit needs, as data: notices at once, reminders by the clinic's ladder. Nothing is sent here.
 
-from collections.abc import Iterable
+Until when a message is of use; one that has not left by then never does:
+
+    reminder                        until half its lead before the start: a day's until 12 hours before, two hours'
+                                    until one hour before, while there is time to come, or to say no
+    booked, rescheduled             until the start
+    cancellations and closures      for 24 hours, and until the start that is off
+    answers to a text               for 24 hours, and until the start that they speak of
+
+A text that falls into the night of whoever gets it waits for the morning, or is dropped where that is too late.
+"""
+
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, time, timedelta
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from scheduler.domain.clinics import Channel, Clinic, Language
+from scheduler.domain.clinics import Channel, Clinic, Language, Reminder
 from scheduler.domain.patients import Patient
+from scheduler.domain.sending import recipient_zone, text_time
 from scheduler.domain.visits import Visit
 
-Notice = Literal["booked", "rescheduled", "cancelled_by_patient", "cancelled_by_clinic"]
+Notice = Literal["booked", "rescheduled", "cancelled_by_patient", "cancelled_by_clinic", "closure"]
 State = Literal[
     "pending", "sending", "sent", "delivered", "undelivered", "failed", "unknown", "cancelled", "expired",
     "suppressed", "dead",
@@ -23,12 +35,23 @@ CANCELLATION_USEFUL_FOR = timedelta(hours=24)
 # Reminders pulled forward into the text hours leave room, in minutes, for a retry before the hours end.
 LAST_TEXTS_BEFORE_CLOSING = 30
 
+# Whoever confirmed this shortly before the start needs no more texts, whatever the ladder says.
+CONFIRMED_LATELY = timedelta(days=4)
+
 
 class PlannedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the outbox to be. ``kind`` is ``reminder`` or a notice; instants are aware."""
+    """A row of the outbox to be; instants are aware.
 
-    visit_id: UUID
-    patient_id: UUID
+    ``kind`` is ``reminder``, a notice, ``reply`` (the answer to a text) or mail to staff. What speaks of no visit has
+    none, version 0, and a ``dedupe_key`` of its own; nobody on file is ``patient_id`` None.
+
+    ``variables`` hold what the text says (``starts_at``, ``ends_at``, ``visit_type`` and, of a moved visit,
+    ``was_starts_at``), and on a reminder what must still be so when it leaves: with ``only_unconfirmed`` that the visit
+    is not confirmed, with ``needs_consent`` that the patient agreed to that scope. ``reminder_is_off`` says the same.
+    """
+
+    visit_id: UUID | None
+    patient_id: UUID | None
     visit_version: int
     kind: str
     template: str
@@ -39,20 +62,34 @@ class PlannedMessage(msgspec.Struct, frozen=True, kw_only=True):
     variables: dict[str, str]
     not_before: datetime
     expires_at: datetime
+    dedupe_key: str = ""
 
-    @property
-    def dedupe_key(self) -> str:
-        """What makes a second planner plan nothing: a reminder by the start it is for, a notice by the version."""
-        occasion = self.variables["starts_at"] if self.kind == "reminder" else f"v{self.visit_version}"
-        return f"{self.kind}:{self.visit_id}:{occasion}:{self.template}:{self.lead_minutes}:{self.channel}"
+    def __post_init__(self) -> None:
+        """Make up what lets a second planner plan nothing: a reminder by the start it is for, a notice by version."""
+        if not self.dedupe_key:
+            occasion = self.variables["starts_at"] if self.kind == "reminder" else f"v{self.visit_version}"
+            key = _key(self.kind, self.visit_id, occasion, self.template, self.lead_minutes, self.channel)
+            msgspec.structs.force_setattr(self, "dedupe_key", key)
+
+
+def _key(kind: str, visit_id: UUID | None, occasion: str, template: str, lead_minutes: int, channel: Channel) -> str:
+    return f"{kind}:{visit_id}:{occasion}:{template}:{lead_minutes}:{channel}"
+
+
+def reminder_key(visit: Visit, rung: Reminder) -> str:
+    """Return the ``dedupe_key`` of the reminder that a rung promises for a visit's start."""
+    return _key("reminder", visit.id, _utc(visit.starts_at), rung.template, rung.lead_minutes, rung.channel)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the outbox as the front desk reads it. ``rendered`` holds what left the building, once it did."""
+    """A row of the outbox as the front desk reads it. ``rendered`` holds what left the building, once it did.
+
+    ``resend_of`` is the message that this one repeats; a person who saw to a failure is in ``handled_by``.
+    """
 
     id: UUID
-    visit_id: UUID
-    patient_id: UUID
+    visit_id: UUID | None
+    patient_id: UUID | None
     kind: str
     template: str
     channel: Channel
@@ -69,14 +106,17 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     rendered: dict[str, str] | None
     created_at: datetime
     finished_at: datetime | None
+    handled_at: datetime | None = None
+    handled_by: str | None = None
+    resend_of: UUID | None = None
 
 
 def addresses(patient: Patient) -> dict[Channel, str]:
-    """Return where the patient may be written to: by text with consent on record, by email if one was given."""
+    """Return where the patient may be written to: by text with consent, by email if they gave one and want it."""
     reachable: dict[Channel, str] = {}
     if patient.sms_consent:
         reachable["sms"] = patient.phone
-    if patient.email:
+    if patient.email and patient.email_consent is not False:
         reachable["email"] = patient.email
     return reachable
 
@@ -89,9 +129,9 @@ def plan_notice(
     A visit that has begun is not written about.
     """
     expires_at = visit.starts_at
-    if notice.startswith("cancelled"):
+    if notice.startswith("cancelled") or notice == "closure":
         expires_at = min(visit.starts_at, now + CANCELLATION_USEFUL_FOR)
-    variables = _variables(visit) | ({"was_starts_at": was.astimezone(UTC).isoformat()} if was else {})
+    variables = _variables(visit) | ({"was_starts_at": _utc(was)} if was else {})
     return [
         message
         for channel, address in addresses(patient).items()
@@ -99,29 +139,81 @@ def plan_notice(
     ]
 
 
-def plan_reminders(clinic: Clinic, visit: Visit, patient: Patient, now: datetime) -> list[PlannedMessage]:
-    """Return the reminders of the ladder whose moment is still to come; the others would tell nothing new."""
+def plan_reminders(
+    clinic: Clinic,
+    visit: Visit,
+    patient: Patient,
+    now: datetime,
+    *,
+    told_at: datetime | None = None,
+    known: Collection[str] = (),
+) -> list[PlannedMessage]:
+    """Return the reminders of the ladder that would tell the patient something, but those whose keys are ``known``.
+
+    ``told_at`` is when the visit came to have this start, which the patient knows since; by default its last change.
+
+        the moment of a rung is                     its reminder goes
+        not after ``told_at``                       never: the patient has just been told the same
+        within a twelfth of its lead from booking   never, for that reason (24 h: two hours; 72 h: six)
+        still to come                               at that moment
+        past, because nobody planned it then        at once while it is of use, which is until half its lead before
+                                                    the start; then never
+    """
+    told_at = told_at or visit.status_changed_at
     reachable = addresses(patient)
     planned: list[PlannedMessage] = []
     for rung in clinic.settings.reminders:
-        due_at = visit.starts_at - timedelta(minutes=rung.lead_minutes)
+        if rung.channel not in reachable or reminder_key(visit, rung) in known or reminder_is_off(rung, visit, patient):
+            continue
+        lead = timedelta(minutes=rung.lead_minutes)
+        moment = due_at = visit.starts_at - lead
         if rung.channel == "sms":
-            due_at = _same_day_text_time(clinic, due_at)
-        applies = not rung.visit_types or visit.visit_type in rung.visit_types
-        if not applies or rung.channel not in reachable or due_at <= now:
+            due_at = _same_day_text_time(clinic, patient.phone, due_at)
+        fresh = visit.booked_at is not None and moment <= visit.booked_at + lead / 12
+        if fresh or min(moment, due_at) <= told_at:
             continue
         message = _planned(
-            clinic, visit, patient, rung.channel, reachable[rung.channel], due_at, visit.starts_at,
-            _variables(visit), "reminder", rung.template, lead_minutes=rung.lead_minutes,
+            clinic, visit, patient, rung.channel, reachable[rung.channel], max(due_at, now), visit.starts_at - lead / 2,
+            _variables(visit) | _conditions(rung), "reminder", rung.template, lead_minutes=rung.lead_minutes,
         )  # fmt: skip
         if message:
             planned.append(message)
     return planned
 
 
-def _variables(visit: Visit) -> dict[str, str]:
+def reminder_is_off(rung: Reminder, visit: Visit, patient: Patient) -> str | None:
+    """Return why a rung has no reminder for a visit, as a sentence for the desk, or None where it has one.
+
+        the visit is                            email    text     only_unconfirmed
+        booked                                  goes     goes     goes
+        confirmed more than four days before    goes     goes     is off
+        confirmed in the last four days         goes     is off   is off
+
+    Whether an address reaches the patient, and whether there is still time, is not asked here.
+    """
+    if rung.visit_types and visit.visit_type not in rung.visit_types:
+        return "This reminder is not for such a visit any more."
+    if rung.needs_consent == "frequent" and not patient.frequent_texts:
+        return "The patient has not agreed to more texts."
+    if visit.status == "confirmed":
+        lately = visit.status_changed_at > visit.starts_at - CONFIRMED_LATELY
+        if rung.only_unconfirmed or (rung.channel == "sms" and lately):
+            return "The patient has confirmed."
+    return None
+
+
+def _conditions(rung: Reminder) -> dict[str, str]:
+    conditions = {"only_unconfirmed": "yes"} if rung.only_unconfirmed else {}
+    return conditions | ({"needs_consent": rung.needs_consent} if rung.needs_consent else {})
+
+
+def _utc(instant: datetime) -> str:
     # Always in UTC: the start is part of what tells one reminder from another, however the caller wrote it.
-    return {"starts_at": visit.starts_at.astimezone(UTC).isoformat(), "visit_type": visit.visit_type}
+    return instant.astimezone(UTC).isoformat()
+
+
+def _variables(visit: Visit) -> dict[str, str]:
+    return {"starts_at": _utc(visit.starts_at), "ends_at": _utc(visit.ends_at), "visit_type": visit.visit_type}
 
 
 def _planned(
@@ -129,7 +221,7 @@ def _planned(
     expires_at: datetime, variables: dict[str, str], kind: str, template: str, *, lead_minutes: int = 0,
 ) -> PlannedMessage | None:  # fmt: skip
     """Return the message at the first moment it may go, or None where that is after it stopped being useful."""
-    not_before = due_at if channel == "email" else next_text_time(clinic, due_at)
+    not_before = due_at if channel == "email" else text_time(clinic, address, kind, due_at)
     if not_before >= expires_at:
         return None
     assert visit.patient_id is not None  # noqa: S101 - a hold is not written about
@@ -140,40 +232,18 @@ def _planned(
     )  # fmt: skip
 
 
-def next_text_time(clinic: Clinic, instant: datetime) -> datetime:
-    """Return the instant itself within the hours in which texts may go, else the next time they may.
-
-    The hours are wall-clock in the clinic's zone, and end before midnight or at it.
-    """
-    opens, closes = clinic.settings.text_window
-    local = clinic.local(instant)
-    minute = local.hour * 60 + local.minute
-    if opens <= minute < closes:
-        return instant
-    day = local.date() if minute < opens else local.date() + timedelta(days=1)
-    return datetime.combine(day, time(*divmod(opens, 60)), clinic.zone).astimezone(UTC)
-
-
-def _same_day_text_time(clinic: Clinic, instant: datetime) -> datetime:
-    """Return the moment nearest to the instant, on the same clinic date, at which a text may go.
+def _same_day_text_time(clinic: Clinic, phone: str, instant: datetime) -> datetime:
+    """Return the moment nearest to the instant, on the same date where the patient is, at which a text may go.
 
     A reminder that is due in the evening goes before the day's texts end, not the next morning: it would come on
     another day than its lead promises.
     """
     opens, closes = clinic.settings.text_window
-    local = clinic.local(instant)
+    local = instant.astimezone(recipient_zone(clinic, phone))
     minute = min(max(local.hour * 60 + local.minute, opens), closes - LAST_TEXTS_BEFORE_CLOSING)
     if minute == local.hour * 60 + local.minute:
         return instant
-    return datetime.combine(local.date(), time(*divmod(minute, 60)), clinic.zone).astimezone(UTC)
-
-
-def retry_delay(retries: int, chance: float) -> timedelta:
-    """Return how long to wait after an attempt that certainly did not leave: doubling, jittered, at most 5 minutes.
-
-    ``retries`` counts those made before; ``chance`` is uniform in [0, 1).
-    """
-    return timedelta(seconds=min(300.0, 4.0 * 2**retries) * max(chance, 0.1))
+    return datetime.combine(local.date(), time(*divmod(minute, 60)), local.tzinfo).astimezone(UTC)
 
 
 def kinds(messages: Iterable[PlannedMessage]) -> list[tuple[str, str, int]]:

@@ -10,7 +10,7 @@ import msgspec
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
-from scheduler.domain.clinics import Language
+from scheduler.domain.clinics import Channel, Language
 from scheduler.errors import FieldError
 
 NAME_LENGTH = 100
@@ -23,6 +23,12 @@ LONGEST_PHONE = 15
 
 # Nobody types more words of a name than this, and every word more is two more ways to read the others.
 MOST_WORDS = 6
+
+# The apostrophes and hyphens that keyboards and documents make, and the one of each that names are compared with. What
+# NFKD takes for one of these already is not here. Migration 0006 has the same.
+_APOSTROPHES = "\u2018\u2019\u201b\u02bb\u02bc\u0060\u2032"
+_HYPHENS = "\u2010\u2012\u2013\u2014\u2015\u2212"
+_PLAIN = str.maketrans(dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_HYPHENS, "-"))
 
 # Stands between family and given name in a name_key, and is part of no name.
 _BETWEEN = "\x1f"
@@ -39,12 +45,22 @@ CONSENT_METHODS: dict[ConsentMethod, str] = {
     "api": "given in another program, which holds the proof",
 }
 
+# What a patient may agree to, or not, over a channel: whatever is about their visits, reminders of them, or more texts
+# than one a visit. Who takes back the first is written to about nothing.
+Scope = Literal["visits", "reminders", "frequent"]
+CHANNELS_OF: dict[Scope, frozenset[Channel]] = {
+    "visits": frozenset({"sms", "email"}),
+    "reminders": frozenset({"sms", "email"}),
+    "frequent": frozenset({"sms"}),
+}
+
 
 class Patient(msgspec.Struct, frozen=True, kw_only=True):
     """A person on file; ``phone`` is E.164.
 
     The consents are what they last said about messages to the phone and the email they have now, None if nothing:
-    an agreement is for an address, and does not move to another.
+    an agreement is for an address, and does not move to another. ``frequent_texts`` is whether they agreed to more
+    texts than one a visit.
     """
 
     id: UUID
@@ -56,6 +72,7 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
     language: Language
     sms_consent: bool | None
     email_consent: bool | None = None
+    frequent_texts: bool | None = None
 
     @property
     def display_name(self) -> str:
@@ -96,10 +113,10 @@ def name_key(family_name: str, given_name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return a name without accents, case or stray spacing."""
+    """Return a name without accents, case or stray spacing, and with one kind of apostrophe and of hyphen."""
     decomposed = unicodedata.normalize("NFKD", name.casefold())
     kept = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return " ".join(kept.split())
+    return " ".join(kept.translate(_PLAIN).split())
 
 
 def read_search(text: str, pointer: str, problems: list[FieldError]) -> NameSearch | PhoneSearch:

@@ -6,8 +6,10 @@ from datetime import date, datetime
 import msgspec
 
 from scheduler.domain.availability import Opening, calendar_bounds, earliest_start, latest_start, nearest, open_starts
+from scheduler.domain.calendars import Calendar
 from scheduler.domain.clinics import Clinic, Therapist, VisitType
-from scheduler.domain.times import DAY, Span, day_end, day_start, epoch_minute, instant_at
+from scheduler.domain.times import DAY, Span, day_end, day_start, epoch_minute, instant_at, overlap
+from scheduler.domain.visits import Visit
 from scheduler.errors import NotBookableOnline
 from scheduler.store.availability import load_calendar
 from scheduler.store.connections import Connection
@@ -51,19 +53,21 @@ async def list_slots(
     therapist: Therapist | None = None,
     staff: bool = False,
     limit: int | None = None,
+    moving: Visit | None = None,
 ) -> OpenSlots:
     """Return the open slots that start and end within a span of epoch minutes.
 
-    Notice and horizon bind patients only; staff see whatever is still to come. Raises NotBookableOnline.
+    Notice and horizon bind patients only; staff see whatever is still to come. ``moving`` is a visit for which a new
+    place is looked for: its own does not stand in its way, other visits of its patient do. Raises NotBookableOnline.
     """
     _check_online(visit_type, staff=staff)
     openings, calendar_therapists = await _openings(
-        connection, clinic, visit_type, within, now, therapist=therapist, staff=staff
+        connection, clinic, visit_type, within, now, therapist=therapist, staff=staff, moving=moving
     )
     next_start = openings[0].start if openings else None
     if next_start is None:
         next_start = await next_opening(
-            connection, clinic, visit_type, after=within[0], now=now, therapist=therapist, staff=staff
+            connection, clinic, visit_type, after=within[0], now=now, therapist=therapist, staff=staff, moving=moving
         )
     return OpenSlots(
         items=_slots(clinic, visit_type, openings[:limit], calendar_therapists),
@@ -103,14 +107,20 @@ async def next_opening(
     now: datetime,
     therapist: Therapist | None = None,
     staff: bool = False,
+    moving: Visit | None = None,
 ) -> int | None:
-    """Return the first open start (epoch minute) at or after a moment, up to the horizon, or None."""
+    """Return the first open start (epoch minute) at or after a moment, up to the horizon, or None.
+
+    ``moving`` as in ``list_slots``.
+    """
     start = max(after, _earliest(visit_type, now, staff=staff))
     horizon = latest_start(visit_type, clinic, now) + visit_type.duration_minutes
     # The first week nearly always has one; the rest of the horizon is asked for only when it has not.
     for span in ((start, min(start + 7 * DAY, horizon)), (start + 7 * DAY - visit_type.duration_minutes, horizon)):
         if span[0] < span[1]:
-            openings, _ = await _openings(connection, clinic, visit_type, span, now, therapist=therapist, staff=staff)
+            openings, _ = await _openings(
+                connection, clinic, visit_type, span, now, therapist=therapist, staff=staff, moving=moving
+            )
             if openings:
                 return openings[0].start
     return None
@@ -150,6 +160,7 @@ async def _openings(
     *,
     therapist: Therapist | None = None,
     staff: bool,
+    moving: Visit | None = None,
 ) -> tuple[list[Opening], list[str]]:
     """Return the openings of a span and the codes of the therapists that they number."""
     earliest = _earliest(visit_type, now, staff=staff)
@@ -165,9 +176,21 @@ async def _openings(
         visit_type,
         calendar_bounds(visit_type, *span),
         therapist_id=therapist.id if therapist else None,
+        patient_id=moving.patient_id if moving else None,
+        without_visit=moving.id if moving else None,
     )
     openings = open_starts(calendar, clinic, visit_type, within=span, earliest=earliest)
+    if moving is not None:
+        openings = [one for one in openings if _is_move(one, calendar, visit_type, moving)]
     return openings, [clinic.therapist_code(one.id) for one in calendar.therapists]
+
+
+def _is_move(opening: Opening, calendar: Calendar, visit_type: VisitType, moving: Visit) -> bool:
+    """Whether a visit can move to an opening: it is not there already, and its patient is nowhere else then."""
+    stays = (opening.start, calendar.therapists[opening.therapist].id)
+    own_time = (opening.start, opening.start + visit_type.duration_minutes)
+    elsewhere = any(overlap(own_time, busy) for busy in calendar.patient_busy)
+    return not elsewhere and stays != (epoch_minute(moving.starts_at), moving.therapist_id)
 
 
 def _earliest(visit_type: VisitType, now: datetime, *, staff: bool) -> int:

@@ -12,8 +12,10 @@ from scheduler.domain.clinics import Clinic, Place, Therapist, VisitType
 from scheduler.domain.links import link_hash
 from scheduler.domain.messages import kinds, plan_notice, plan_reminders
 from scheduler.domain.patients import Patient, PatientDetails, name_key
+from scheduler.domain.times import day_end, day_start, instant_at
 from scheduler.domain.visits import Visit
 from scheduler.errors import HoldExpired, HoldNotFound, NotFound, SlotTaken
+from scheduler.services.desk_tasks import open_task
 from scheduler.services.holds import find_hold
 from scheduler.services.limits import check_visits_to_come
 from scheduler.services.patients import Agreement, agree, find_or_add, find_patient
@@ -112,7 +114,8 @@ async def book_hold(
         visit_type=visit_type,
         starts_at=visit.starts_at,
         therapist=therapist,
-        room=clinic.rooms_by_id.get(visit.room_id) if visit.room_id else None,
+        # A hold that ran out has lost its room as well; any other of the kind is as good.
+        room=clinic.rooms_by_id.get(visit.room_id) if visit.room_id and not held.expired else None,
         patient_id=patient.id,
         without_visit=visit.id,
         bound_at=None if actor.staff else _promised_at(held, now),
@@ -139,7 +142,27 @@ async def book_hold(
     if booked is None:
         held = await find_hold(connection, clinic, hold_id, token)
         return await _booked_already(connection, clinic, held.visit, booking)
+    if not actor.staff:
+        await _flag_second_visit(connection, clinic, booked, patient, now)
     return await _announce_booking(connection, clinic, booked, patient, actor, now)
+
+
+async def _flag_second_visit(
+    connection: Connection, clinic: Clinic, visit: Visit, patient: Patient, now: datetime
+) -> None:
+    """Have the desk look where a phone has another visit on the same day.
+
+    The form does not ask about it: it would tell a stranger that somebody has a visit, and when.
+    """
+    day = clinic.local(visit.starts_at).date()
+    begins, ends = (instant_at(bound(day, clinic.zone), clinic.zone) for bound in (day_start, day_end))
+    if await store.has_other_visit(
+        connection, clinic.id, patient.phone, not_visit_id=visit.id, starts_from=begins, starts_before=ends
+    ):
+        await open_task(
+            connection, clinic.id, kind="same-day-twice", subject_id=visit.id, visit_id=visit.id, patient_id=patient.id,
+            reason="This visit was booked online, and its phone has another one on the same day.", now=now,
+        )  # fmt: skip
 
 
 def _promised_at(held: HeldVisit, now: datetime) -> datetime:

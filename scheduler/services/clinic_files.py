@@ -161,6 +161,7 @@ async def _apply_therapists(connection: Connection, clinic_id: UUID, note: Note,
                 credential=entry.credential,
                 languages=entry.languages,
                 position=position,
+                email=entry.email,
             )
             for position, entry in enumerate(file.therapists, start=1)
         ],

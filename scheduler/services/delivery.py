@@ -1,48 +1,46 @@
-"""Sending what is due, and finding out what became of what may have been sent.
+"""Sending what is due.
 
 The protocol (MESSAGES, section 8): a claim and the text are committed before a byte leaves; whatever cannot be
-known afterwards is ``unknown`` and the provider is asked before anything is sent again. ``now`` is None in
-production, where the database's clock decides.
+known afterwards is ``unknown`` and the provider is asked before anything is sent again (``services/doubts``). ``now``
+is None in production, where the database's clock decides.
 """
 
 import asyncio
 import random
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
-import asyncpg
 import msgspec
 import structlog
 
 from scheduler.channels.base import Envelope, MessageChannel, Outcome
+from scheduler.channels.calendar import invitation
 from scheduler.channels.texts import Texts, render
 from scheduler.domain.clinics import Channel, Clinic
-from scheduler.domain.messages import State, next_text_time, retry_delay
-from scheduler.services.directory import Directory
+from scheduler.domain.messages import State
+from scheduler.domain.sending import URGENT, retry_delay
+from scheduler.services.breaker import PAUSE_SECONDS, rest, rest_if_all_unknown
+from scheduler.services.directory import REFRESH_SECONDS, Directory
+from scheduler.services.failures import after_failure, after_no_attempt
+from scheduler.services.guards import Aside, has_no_room, held_back, says_email, too_long
+from scheduler.services.links import find_manage_urls
+from scheduler.services.opt_outs import record_opt_out
+from scheduler.services.unsubscribes import unsubscribe_url
 from scheduler.settings import Settings
 from scheduler.store.connections import Connection, Pool
-from scheduler.store.dispatch import (
-    ClaimedMessage,
-    DoubtfulMessage,
-    claim_messages,
-    defer_message,
-    doubt_lost_leases,
-    record_rendered,
-    resolve_doubt,
-    settle_message,
-    take_doubtful,
-    unbound_ids,
-)
+from scheduler.store.dispatch import ClaimedMessage, Rooms, TakenUp, begin_attempts, claim_messages, put_aside
+from scheduler.store.doubts import DoubtfulMessage
+from scheduler.store.pacing import lock_text_rooms, resting_channels, use_text_room
+from scheduler.store.settling import note_acceptance, settle_message
 from scheduler.store.units import reading, unit_of_work
+from scheduler.store.unreachable import note_unreachable
 
-# After this many tries that certainly did not leave, a person must look at the message; also after this many in all
-# once one of them is in doubt.
-MOST_RETRIES = 12
-MOST_DOUBTS = 2
 # A batch is sent all at once, so that no message waits in our own queue while its lease runs.
 BATCH = 10
-# A channel that is misconfigured is tried again this much later; nothing is wrong with its messages.
-PAUSE_SECONDS = 900.0
+
+# Where no message comes back from here, the desk and webhooks hear of it in the same transaction.
+_FAILED: frozenset[State] = frozenset({"failed", "dead"})
 
 _log = structlog.get_logger(__name__)
 
@@ -57,52 +55,117 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
 
 
+class Round(msgspec.Struct, frozen=True, kw_only=True):
+    """What one batch came to: how many messages were taken up, and whether the pace of texts holds others back."""
+
+    taken_up: int
+    paced: bool
+
+
 class _Ready(msgspec.Struct, frozen=True, kw_only=True):
+    clinic: Clinic
     message: ClaimedMessage
     envelope: Envelope
 
 
 async def send_due(post: Post, *, now: datetime | None = None) -> int:
-    """Claim one batch of due messages, send them, and write what came of it; return how many were taken up."""
+    """Send one batch of what is due; return how many messages were taken up."""
+    return (await send_batch(post, now=now)).taken_up
+
+
+async def send_batch(post: Post, *, channel: Channel | None = None, now: datetime | None = None) -> Round:
+    """Claim one batch of due messages, send them, and write what came of it. Without a channel, of each."""
     moment = now or datetime.now(UTC)
+    per_second = post.settings.messages_per_second
     async with unit_of_work(post.pool) as connection:
+        rooms: dict[UUID, int] = {}
+        if channel != "email":
+            rooms = await lock_text_rooms(connection, per_second=per_second, now=now)
+        resting = await resting_channels(connection, now)
         claimed, taken_up = await claim_messages(
-            connection, limit=BATCH, lease_seconds=post.settings.message_lease_seconds, now=now
-        )
-        ready = [one for message in claimed if (one := await _make_ready(post, connection, message, moment))]
-        await record_rendered(
             connection,
-            [
-                (one.message.clinic_id, one.message.id, {"subject": one.envelope.subject, "text": one.envelope.text})
-                for one in ready
-            ],
+            limit=BATCH,
+            lease_seconds=post.settings.message_lease_seconds,
+            now=now,
+            channel=channel,
+            rooms=_as_rooms(rooms, resting),
         )
+        await _see_to_closed(connection, taken_up, now)
+        links = await links_of(post, connection, claimed)
+        ready = [one for message in claimed if (one := await _make_ready(post, connection, message, links, moment))]
+        await begin_attempts(connection, [(one.message, one.envelope.kept) for one in ready], now)
+        texts = [one.message.clinic_id for one in ready if one.message.channel == "sms"]
+        for clinic_id in set(texts):
+            await use_text_room(connection, clinic_id, texts.count(clinic_id), per_second=per_second, now=now)
     await asyncio.gather(*(_send(post, one, now) for one in ready))
-    return taken_up
+    going = {clinic: room for clinic, room in rooms.items() if (clinic, "sms") not in resting}
+    return Round(taken_up=len(taken_up), paced=any(texts.count(clinic_id) >= room for clinic_id, room in going.items()))
 
 
-async def _make_ready(post: Post, connection: Connection, message: ClaimedMessage, now: datetime) -> _Ready | None:
-    """Return the message in its words; or put it off to the text hours, or close it where it has no words."""
+def _as_rooms(texts: Mapping[UUID, int], resting: Iterable[tuple[UUID, Channel]]) -> Rooms:
+    rooms: dict[tuple[UUID, Channel], int] = {(clinic_id, "sms"): room for clinic_id, room in texts.items()}
+    return rooms | dict.fromkeys(resting, 0)
+
+
+async def _see_to_closed(connection: Connection, taken_up: list[TakenUp], now: datetime | None) -> None:
+    """Let an email stand in for a text to a number that takes none, or the desk; and tell it of what came too late."""
+    for message in taken_up:
+        unreachable = message.verdict == "unreachable" and not await says_email(connection, message, now)
+        if unreachable or (message.verdict == "late" and message.kind in URGENT):
+            await after_no_attempt(connection, message.clinic_id, message.id, now=now)
+
+
+async def links_of(
+    post: Post, connection: Connection, messages: Sequence[ClaimedMessage | DoubtfulMessage]
+) -> dict[UUID, str]:
+    """Return the private link of every visit that the messages are about."""
+    found: dict[UUID, str] = {}
+    for clinic in filter(None, map(post.directory.by_id, {message.clinic_id for message in messages})):
+        visits = [one.visit_id for one in messages if one.clinic_id == clinic.id and one.visit_id is not None]
+        found |= await find_manage_urls(
+            connection, clinic, visits, secret_key=post.settings.secret_key, base_url=post.settings.public_base_url
+        )
+    return found
+
+
+async def _make_ready(
+    post: Post, connection: Connection, message: ClaimedMessage, links: Mapping[UUID, str], now: datetime
+) -> _Ready | None:
+    """Return the message in its words; or put it off, or close it, where a guard or its words say so."""
     clinic = post.directory.by_id(message.clinic_id)
-    opens_at = next_text_time(clinic, now) if clinic and message.channel == "sms" else now
-    if clinic is None or opens_at > now:
-        await defer_message(connection, message, opens_at)
+    if clinic is None:
+        await put_aside(connection, message, state="pending", until=now + timedelta(seconds=REFRESH_SECONDS))
         return None
-    try:
-        return _Ready(message=message, envelope=_envelope(post, clinic, message, now))
-    except Exception as problem:  # noqa: BLE001 - one message without words must not stop the others
-        _log.warning("message.unrenderable", message_id=str(message.id), problem=type(problem).__name__)
-        reason = f"Its text {message.template} could not be made; look at config/messages."
-        await settle_message(connection, message, state="dead", outcome="unrenderable", reason=reason, now=now)
-        return None
+    aside = held_back(clinic, message, now) or await has_no_room(connection, clinic, message, now)
+    if aside is None:
+        try:
+            envelope = _envelope(
+                post, clinic, message, links.get(message.visit_id, "") if message.visit_id else "", now
+            )
+        except Exception as problem:  # noqa: BLE001 - one message without words must not stop the others
+            _log.warning("message.unrenderable", message_id=str(message.id), problem=type(problem).__name__)
+            aside = Aside(
+                state="dead", reason=f"Its text {message.template} could not be made; look at config/messages."
+            )
+        else:
+            aside = too_long(message, envelope.text)
+            if aside is None:
+                return _Ready(clinic=clinic, message=message, envelope=envelope)
+    await put_aside(connection, message, state=aside.state, reason=aside.reason, until=aside.until, now=now)
+    if aside.state == "dead":
+        await after_failure(connection, message.clinic_id, message.id, now=now)
+    elif aside.state == "expired" and message.kind in URGENT:
+        await after_no_attempt(connection, message.clinic_id, message.id, now=now)
+    return None
 
 
 async def _send(post: Post, ready: _Ready, now: datetime | None) -> None:
     message = ready.message
     outcome = await post.channels[message.channel].send(ready.envelope)
-    state, retry_after, check_after = _verdict(post.settings, message, outcome)
-    async with reading(post.pool) as connection:
-        settled = await settle_message(
+    state, retry_after, check_after = verdict(post.settings, message, outcome)
+    stands_alone = state == "sent" or outcome.result == "retry"
+    async with reading(post.pool) if stands_alone else unit_of_work(post.pool) as connection:
+        end = await settle_message(
             connection,
             message,
             state=state,
@@ -115,110 +178,72 @@ async def _send(post: Post, ready: _Ready, now: datetime | None) -> None:
             check_after_seconds=check_after,
             now=now,
         )
+        if not end.settled and outcome.provider_id:
+            # Slow, but clear: nobody need ask any more, and above all nobody may send it again.
+            end = await note_acceptance(
+                connection, message.clinic_id, message.id, channel=message.channel, provider_id=outcome.provider_id,
+                now=now,
+            )  # fmt: skip
+        if not stands_alone:
+            await _see_to_channel(connection, message, outcome, state, now)
+        if end.settled and state in _FAILED:
+            await after_failure(connection, message.clinic_id, message.id, now=now)
+    if outcome.address == "opted_out":
+        # By itself, because whoever changes a patient takes the patient first and their messages afterwards.
+        async with unit_of_work(post.pool) as connection:
+            await record_opt_out(connection, ready.clinic, message.address, now=now)
+    if end.doubled:
+        _log.error("message.doubled", message_id=str(message.id), channel=message.channel)
     _log.info(
         "message.attempted",
         message_id=str(message.id),
         channel=message.channel,
         template=message.template,
         outcome=outcome.result,
-        state=state if settled else "decided elsewhere",
+        state=state if end.settled else "decided elsewhere",
     )
 
 
-def _verdict(settings: Settings, message: ClaimedMessage, outcome: Outcome) -> tuple[State, float | None, float | None]:
-    """Return the state an attempt leads to, after how many seconds to try again, and after how many to ask."""
+async def _see_to_channel(
+    connection: Connection, message: ClaimedMessage, outcome: Outcome, state: State, now: datetime | None
+) -> None:
+    """Keep what an attempt taught about the channel and the address, whoever decides about the message."""
+    if outcome.result == "paused" and state == "pending":
+        await rest(connection, message.clinic_id, message.channel, reason=outcome.reason, now=now)
+    elif outcome.result == "unknown":
+        await rest_if_all_unknown(connection, message.clinic_id, message.channel, now=now)
+    if outcome.address == "unreachable":
+        await note_unreachable(connection, message.clinic_id, message.channel, message.address, outcome.reason)
+
+
+def verdict(settings: Settings, message: ClaimedMessage, outcome: Outcome) -> tuple[State, float | None, float | None]:
+    """Return the state an attempt leads to, after how many seconds to try again, and after how many to ask.
+
+    What certainly did not leave is tried until it is of no more use; a channel that rests costs it nothing.
+    """
     if outcome.result == "accepted":
         return "sent", None, None
-    if outcome.result == "refused":
-        return "failed", None, None
     if outcome.result == "unknown":
         return "unknown", None, float(settings.message_reconcile_seconds[0])
-    if outcome.result == "paused":
+    if outcome.result == "retry":
+        delay = retry_delay(message.retries, random.random())  # noqa: S311 - jitter, not a secret
+        return "pending", delay.total_seconds(), None
+    # One number that the clinic's cannot reach must not make the channel rest again and again.
+    if outcome.result == "paused" and not (outcome.suspect and message.pauses):
         return "pending", PAUSE_SECONDS, None
-    if message.retries + 1 >= MOST_RETRIES:
-        return "dead", None, None
-    delay = retry_delay(message.retries, random.random())  # noqa: S311 - jitter, not a secret
-    return "pending", delay.total_seconds(), None
+    return "failed", None, None
 
 
-async def settle_doubts(post: Post) -> int:
-    """Take up messages whose sender went silent or whose fate is unknown, ask the provider, and decide.
-
-    A match binds the provider's id. A provider that shows no trace after the last check may be given the message
-    again; one that does not answer is asked until the message is of no more use. A channel that cannot be asked
-    (email) waits as long and then sends once more, with the Message-ID that hides a double; after that a person
-    must look. Returns how many were decided.
-    """
-    first_check = float(post.settings.message_reconcile_seconds[0])
-    async with reading(post.pool) as connection:
-        await doubt_lost_leases(connection, first_check)
-        doubtful = await take_doubtful(connection, limit=BATCH, lease_seconds=post.settings.message_lease_seconds)
-    decided = [await _settle_doubt(post, message) for message in doubtful]
-    return sum(decided)
-
-
-async def _settle_doubt(post: Post, message: DoubtfulMessage) -> bool:
-    channel = post.channels[message.channel]
-    found = await _ask(channel, message)
-    async with reading(post.pool) as connection:
-        fresh = await unbound_ids(connection, message.clinic_id, message.channel, found or ())
-        state, reason, wait = _fate(post.settings, message, found=found, fresh=fresh, can_be_asked=channel.can_be_asked)
-        try:
-            await resolve_doubt(
-                connection,
-                message,
-                state=state,
-                provider_id=fresh[-1] if fresh else None,
-                reason=reason,
-                check_after_seconds=wait,
-            )
-        except asyncpg.UniqueViolationError:
-            # A status callback bound the id between our look and our write, and has decided.
-            return False
-    _log.info("message.doubt", message_id=str(message.id), channel=message.channel, state=state)
-    return state != "unknown"
-
-
-def _fate(
-    settings: Settings,
-    message: DoubtfulMessage,
-    *,
-    found: tuple[str, ...] | None,
-    fresh: list[str],
-    can_be_asked: bool,
-) -> tuple[State, str | None, float | None]:
-    """Return what becomes of a message in doubt, why in plain words, and when to ask again if it stays in doubt."""
-    checks = settings.message_reconcile_seconds
-    left = [seconds - message.age for seconds in checks if seconds > message.age]
-    if fresh:
-        return "sent", None, None
-    if left or (can_be_asked and found is None and not message.expired):
-        return "unknown", "It may have left; the provider is being asked.", left[0] if left else float(checks[-1])
-    if message.expired or message.attempts >= MOST_DOUBTS:
-        return "dead", "Nobody can tell whether it arrived. Please call the patient.", None
-    return "pending", "The provider shows no trace of it; it goes again.", None
-
-
-async def _ask(channel: MessageChannel, message: DoubtfulMessage) -> tuple[str, ...] | None:
-    envelope = Envelope(
-        message_id=message.id,
-        address=message.address,
-        sender="",
-        subject=message.rendered["subject"],
-        text=message.rendered["text"],
-        useful_for_seconds=0,
-    )
-    return await channel.find(envelope, message.first_attempt_at)
-
-
-def _envelope(post: Post, clinic: Clinic, message: ClaimedMessage, now: datetime) -> Envelope:
+def _envelope(post: Post, clinic: Clinic, message: ClaimedMessage, link: str, now: datetime) -> Envelope:
+    url = unsubscribe_url(post.settings, message)
     rendered = render(
         post.texts,
         clinic,
         template=message.template,
         channel=message.channel,
         language=message.language,
-        variables=message.variables,
+        variables=message.variables | {"unsubscribe_url": url},
+        link=link,
         now=now,
     )
     return Envelope(
@@ -228,5 +253,11 @@ def _envelope(post: Post, clinic: Clinic, message: ClaimedMessage, now: datetime
         subject=rendered.subject,
         text=rendered.text,
         html=rendered.html,
+        reply_to=clinic.settings.email_reply_to,
+        invitation=invitation(
+            clinic, message.kind, message.variables, message.language, message.visit_id, message.visit_version
+        ),
+        unsubscribe_url=url,
+        link=link,
         useful_for_seconds=max(1, int((message.expires_at - now).total_seconds())),
     )

@@ -5,6 +5,7 @@ overrides and what is taken are never kept here: those are read for every answer
 """
 
 import asyncio
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
@@ -36,7 +37,18 @@ class Directory:
 
     def for_host(self, host: str) -> Clinic:
         """Return the clinic that a public request to this host means; a port is not part of it."""
-        return self._by_host.get(host.rpartition(":")[0] or host) or self.clinics[0]
+        return self._named(host) or self.clinics[0]
+
+    def linked_at(self, host: str, base_url: str) -> list[Clinic]:
+        """Return the clinics whose private links open at this host: the one that names it, else all of them.
+
+        Every link begins with PUBLIC_BASE_URL, so all of them open there, whichever clinic names that host.
+        """
+        clinic = self._named(host)
+        return self.clinics if clinic is None or host == urlsplit(base_url).netloc else [clinic]
+
+    def _named(self, host: str) -> Clinic | None:
+        return self._by_host.get(host.rpartition(":")[0] or host)
 
 
 async def open_directory(pool: Pool) -> Directory:

@@ -5,6 +5,7 @@ import msgspec
 
 from scheduler.store.connections import Pool
 from scheduler.store.heartbeats import fetch_health
+from scheduler.store.planner import count_forgotten
 from scheduler.store.schema import current_revision, newest_revision
 
 HEARTBEAT_SECONDS = 60.0
@@ -20,11 +21,12 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def readiness(pool: Pool) -> list[Check]:
-    """Return every check: the database answers, its schema is current, a worker lives, no message is long overdue."""
+    """Return every check: on the database, its schema, the workers, what is long overdue, and what was forgotten."""
     try:
         async with pool.acquire(timeout=2) as connection:
             revision = await current_revision(connection)
             health = await fetch_health(connection) if revision else None
+            forgotten = await count_forgotten(connection) if revision else 0
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return [Check(name="database", ok=False, detail="The database does not answer.")]
     checks = [
@@ -46,5 +48,10 @@ async def readiness(pool: Pool) -> list[Check]:
             name="messages",
             ok=overdue <= OVERDUE_SECONDS,
             detail="" if overdue <= OVERDUE_SECONDS else "A message has been due for more than five minutes.",
+        ),
+        Check(
+            name="reminders",
+            ok=not forgotten,
+            detail=f"Visits 24 to 48 hours ahead of which nobody will be reminded: {forgotten}." if forgotten else "",
         ),
     ]

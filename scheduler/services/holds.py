@@ -19,6 +19,7 @@ from scheduler.services.visits import audit_visit
 from scheduler.store import holds as store
 from scheduler.store.connections import Connection
 from scheduler.store.holds import HeldVisit
+from scheduler.store.locks import lock_subject
 from scheduler.store.visits import insert_visit
 
 EXTENSIONS = 10
@@ -38,6 +39,12 @@ def token_of(secret_key: str, hold_id: UUID) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+def page_token(secret_key: str, key: str) -> str:
+    """Return the token of whatever is held from one showing of a page; ``key`` is what that page alone has in it."""
+    digest = hmac.digest(secret_key.encode(), f"page:{key}".encode(), "sha256")
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
 def hash_token(token: str) -> bytes:
     """Return what is stored of a token: 256 bits that nobody can guess need no slow hash."""
     return hashlib.sha256(token.encode()).digest()
@@ -51,34 +58,40 @@ async def place_hold(
     *,
     therapist: Therapist | None,
     secret_key: str,
+    token: str | None = None,
     client: bytes | None = None,
     actor: Actor,
     now: datetime,
 ) -> Hold:
     """Keep a start for the clinic's hold time. Raises PlacementRefused with alternatives.
 
-    ``client`` is what a client of the public is counted by; it is forgotten when the hold ends. Raises RateLimited
-    where it keeps as many times as it may.
+    ``token`` is given where the same wish may come twice, as with two taps on one button: what it holds already is
+    kept, or let go for another wish. ``client`` is what a client of the public is counted by; it is forgotten when the
+    hold ends. Raises RateLimited where it keeps as many times as it may.
     """
+    if token is not None:
+        kept = await _kept(connection, clinic, token, visit_type, starts_at, therapist, actor)
+        if kept is not None:
+            return kept
     if client is not None:
         await check_live_holds(connection, clinic, client)
     wish = Wish(visit_type=visit_type, starts_at=starts_at, therapist=therapist, bound_at=None if actor.staff else now)
 
     async def write(placement: Placement) -> Hold:
         visit = draft(wish, placement, status="held", actor=actor, now=now)
-        token = token_of(secret_key, visit.id)
+        proof = token or token_of(secret_key, visit.id)
         expires_at = await insert_visit(
             connection,
             clinic.id,
             visit,
             occupied_by(wish, placement),
-            token_hash=hash_token(token),
+            token_hash=hash_token(proof),
             hold_minutes=clinic.settings.hold_minutes,
             hold_client=client,
         )
         assert expires_at is not None  # noqa: S101 - holds run out
         await audit_visit(connection, clinic, actor, "hold.placed", visit, {"starts_at": visit.starts_at})
-        return Hold(visit=visit, token=token, expires_at=expires_at)
+        return Hold(visit=visit, token=proof, expires_at=expires_at)
 
     return await placed(connection, clinic, wish, now=now, write=write)
 
@@ -114,7 +127,38 @@ async def release_hold(connection: Connection, clinic: Clinic, hold_id: UUID, to
     """Free a hold at once; one that has ended already is fine. Raises HoldNotFound, or WrongStatus once booked."""
     held = await find_hold(connection, clinic, hold_id, token, for_update=True)
     if held.visit.status == "held":
-        await store.expire_hold(connection, clinic.id, hold_id)
-        await audit_visit(connection, clinic, actor, "hold.released", held.visit, {"starts_at": held.visit.starts_at})
+        await _release(connection, clinic, held.visit, actor)
     elif held.visit.status != "expired":
         raise WrongStatus("This hold has become a visit.", visit_status=held.visit.status, allowed=[])
+
+
+def is_for(visit: Visit, visit_type: VisitType, starts_at: datetime, therapist: Therapist | None) -> bool:
+    """Whether a hold is what somebody wants who chooses this; without a therapist anybody will do."""
+    wanted = therapist is None or therapist.id == visit.therapist_id
+    return wanted and (visit.visit_type, visit.starts_at) == (visit_type.code, starts_at)
+
+
+async def _kept(
+    connection: Connection,
+    clinic: Clinic,
+    token: str,
+    visit_type: VisitType,
+    starts_at: datetime,
+    therapist: Therapist | None,
+    actor: Actor,
+) -> Hold | None:
+    """Return the hold that this token has already if it is the one that is wanted; let go of any other."""
+    # The second of two requests at once waits here for what the first one does.
+    await lock_subject(connection, clinic.id, hash_token(token))
+    held = await store.fetch_live_hold(connection, clinic.id, hash_token(token))
+    if held is None or held.expires_at is None:
+        return None
+    if is_for(held.visit, visit_type, starts_at, therapist):
+        return Hold(visit=held.visit, token=token, expires_at=held.expires_at)
+    await _release(connection, clinic, held.visit, actor)
+    return None
+
+
+async def _release(connection: Connection, clinic: Clinic, visit: Visit, actor: Actor) -> None:
+    await store.expire_hold(connection, clinic.id, visit.id)
+    await audit_visit(connection, clinic, actor, "hold.released", visit, {"starts_at": visit.starts_at})

@@ -8,24 +8,38 @@ import msgspec
 from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import Channel, Clinic, Language
 from scheduler.domain.messages import addresses, plan_reminders
-from scheduler.domain.patients import NameSearch, Patient, PatientDetails, PhoneSearch, name_key
+from scheduler.domain.own_visits import BY_LINK
+from scheduler.domain.patients import CHANNELS_OF, NameSearch, Patient, PatientDetails, PhoneSearch, Scope, name_key
 from scheduler.errors import FieldError, InvalidRequest, NotFound, PatientExists
 from scheduler.services.readings import note_reading
 from scheduler.store import patients as store
 from scheduler.store.audit import add_audit_event
 from scheduler.store.connections import Connection
 from scheduler.store.messages import add_messages
-from scheduler.store.patient_messages import readdress_messages, visits_ahead
+from scheduler.store.patient_messages import readdress_messages, visits_ahead, void_frequent
 from scheduler.store.patients import Consent
+
+# Which part of a patient tells the last that they said of a channel and a scope; what is not here, the dispatcher asks.
+_TOLD_BY: dict[tuple[Channel, Scope], str] = {
+    ("sms", "visits"): "sms_consent",
+    ("email", "visits"): "email_consent",
+    ("sms", "frequent"): "frequent_texts",
+}
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """What a patient says about one channel: the version of the words they were shown, and how they said it."""
+    """What a patient says about one channel: the version of the words they were shown, and how they said it.
+
+    ``scope`` is what they speak of: everything about their visits, or only a part of it. ``inbound_id`` is the text in
+    which they said it, which holds their own words.
+    """
 
     channel: Channel
+    scope: Scope = "visits"
     granted: bool
     wording_version: str
     method: str
+    inbound_id: UUID | None = None
 
 
 class PatientChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +89,10 @@ async def search_patients(
     """
     after = None
     if after_id is not None:
-        last = await store.fetch_patient(connection, clinic.id, after_id)
-        if last is None:
+        key = await store.fetch_name_key(connection, clinic.id, after_id)
+        if key is None:
             raise InvalidRequest(FieldError("?cursor", "cursor-invalid", "Use next_cursor as it was given"))
-        after = (name_key(last.family_name, last.given_name), last.id)
+        after = (key, after_id)
     match wanted:
         case NameSearch(readings):
             found = await store.search_names(connection, clinic.id, readings, after=after, limit=limit + 1)
@@ -148,11 +162,21 @@ async def agree(
     said = patient.sms_consent if agreement.channel == "sms" else patient.email_consent
     if agreement.granted == said:
         return patient
-    if said is False and not actor.staff:
+    stopped = said is False or (
+        agreement.granted and agreement.channel == "sms" and await texts_are_off(connection, clinic, patient)
+    )
+    if stopped and not actor.staff:
         # Whoever said stop starts again by a text or at the desk, not by a form that anybody can fill in.
         return patient
     agreed, _ = await _record_consent(connection, clinic, patient, agreement, actor=actor, now=now)
     return agreed
+
+
+async def texts_are_off(connection: Connection, clinic: Clinic, patient: Patient) -> bool:
+    """Return whether texts to the patient's phone were stopped: by them, or by somebody who shares it."""
+    if patient.sms_consent is not None:
+        return not patient.sms_consent
+    return await store.texts_were_stopped(connection, clinic.id, patient.phone, except_by=BY_LINK)
 
 
 async def record_consent(
@@ -160,8 +184,11 @@ async def record_consent(
 ) -> Consent:
     """Append what a patient said about a channel; what is planned for them goes or stays accordingly.
 
-    Raises NotFound, or InvalidRequest where there is no address that it could be about.
+    Raises NotFound, or InvalidRequest where there is no address, or no such message, that it could be about.
     """
+    if agreement.channel not in CHANNELS_OF[agreement.scope]:
+        problem = FieldError("/scope", "scope-channel", f"What is {agreement.scope} can be said of texts alone")
+        raise InvalidRequest(problem)
     patient = _known(await store.fetch_patient(connection, clinic.id, patient_id, for_update=True))
     if agreement.channel == "email" and patient.email is None:
         raise InvalidRequest(FieldError("/channel", "email-missing", "The patient has no email address on file"))
@@ -175,12 +202,15 @@ async def _record_consent(
     consent = await store.add_consent(
         connection, clinic.id, patient, channel=agreement.channel, granted=agreement.granted,
         wording_version=agreement.wording_version, method=agreement.method, actor=actor.name,
+        scope=agreement.scope,
     )  # fmt: skip
-    field = "sms_consent" if agreement.channel == "sms" else "email_consent"
-    agreed = msgspec.structs.replace(patient, **{field: agreement.granted})
+    field = _TOLD_BY.get((agreement.channel, agreement.scope))
+    agreed = msgspec.structs.replace(patient, **{field: agreement.granted}) if field else patient
     await _note(
         connection, clinic, actor, "patient.consented" if agreement.granted else "patient.declined", patient,
-        channel=agreement.channel, method=agreement.method, wording_version=agreement.wording_version,
+        channel=agreement.channel, scope=agreement.scope, method=agreement.method,
+        wording_version=agreement.wording_version,
+        **({"inbound": agreement.inbound_id} if agreement.inbound_id else {}),
     )  # fmt: skip
     await _redirect_messages(connection, clinic, patient, agreed, now)
     return agreed, consent
@@ -206,17 +236,17 @@ async def _change(
 async def _redirect_messages(
     connection: Connection, clinic: Clinic, before: Patient, after: Patient, now: datetime
 ) -> None:
-    """Let planned messages follow the patient; over a channel that reaches them only now, plan reminders as well."""
+    """Let planned messages follow the patient, and plan the reminders that reach them, or that they want, only now."""
     reachable, reached = addresses(after), addresses(before)
-    if reachable == reached and after.language == before.language:
-        return
-    await readdress_messages(connection, clinic.id, after.id, addresses=reachable, language=after.language, now=now)
-    gained = reachable.keys() - reached.keys()
-    if not gained:
+    if reachable != reached or after.language != before.language:
+        await readdress_messages(connection, clinic.id, after.id, addresses=reachable, language=after.language, now=now)
+    if before.frequent_texts and not after.frequent_texts:
+        await void_frequent(connection, clinic.id, after.id, "The patient has not agreed to more texts.", now=now)
+    if not reachable.keys() - reached.keys() and (before.frequent_texts or not after.frequent_texts):
         return
     ahead = await visits_ahead(connection, clinic.id, after.id, now)
     reminders = [message for visit in ahead for message in plan_reminders(clinic, visit, after, now)]
-    await add_messages(connection, clinic.id, [message for message in reminders if message.channel in gained])
+    await add_messages(connection, clinic.id, reminders)
 
 
 async def _note(

@@ -20,6 +20,7 @@ from scheduler.store import visits as store
 from scheduler.store.audit import AuditEvent, add_audit_event, list_visit_events
 from scheduler.store.booked_visits import BookedVisit, fetch_booked_visits
 from scheduler.store.connections import Connection
+from scheduler.store.hours import list_closures
 from scheduler.store.messages import add_messages, last_notice, void_messages
 from scheduler.store.patients import fetch_patient
 
@@ -116,6 +117,8 @@ async def reschedule(
             therapist_id=placement.therapist,
             room_id=placement.room,
             equipment_ids=placement.equipment,
+            # The new time was free: nothing is squeezed in any more, not by undoing a cancellation either.
+            overbook_reason=None,
         )
         return await store.move(connection, clinic.id, moved, status=after(visit, "reschedule", now), now=now)
 
@@ -154,7 +157,7 @@ async def cancel(
         connection, clinic.id, visit, after(visit, "cancel", now), now=now, undo_to=visit.status, cancel_reason=reason
     )
     await void_messages(connection, clinic.id, visit.id, "The visit was cancelled.")
-    notice: Notice = "cancelled_by_patient" if by == "patient" else "cancelled_by_clinic"
+    notice = "cancelled_by_patient" if by == "patient" else await _regret(connection, clinic, visit)
     planned = plan_notice(clinic, cancelled, patient, notice, now) if notify else []
     await add_messages(connection, clinic.id, planned)
     await audit_visit(
@@ -162,6 +165,13 @@ async def cancel(
         {"from": visit.status, "by": by, "reason": reason, "messages": kinds(planned)},
     )  # fmt: skip
     return BookedVisit(visit=cancelled, patient=patient)
+
+
+async def _regret(connection: Connection, clinic: Clinic, visit: Visit) -> Notice:
+    """Return what tells a patient that the clinic cancels: that it is closed that day, where it is."""
+    day = clinic.local(visit.starts_at).date()
+    closures = await list_closures(connection, clinic.id, first_day=day, last_day=day, limit=1)
+    return "closure" if closures and not closures[0].plan.windows else "cancelled_by_clinic"
 
 
 async def change_status(
@@ -205,7 +215,8 @@ async def undo(
     else:
         back = await _return_to_calendar(connection, clinic, visit, patient, status, now)
     if status in ("booked", "confirmed"):
-        planned = plan_reminders(clinic, back, patient, now)
+        # What fell due between the change and this goes now.
+        planned = plan_reminders(clinic, back, patient, now, told_at=visit.status_changed_at)
         if visit.status == "cancelled":
             await void_messages(connection, clinic.id, visit.id, "The cancellation was undone.")
             # Where the last thing the patient heard is not that they are booked, they hear it now.

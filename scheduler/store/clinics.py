@@ -35,6 +35,7 @@ class TherapistRow(msgspec.Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...]
     position: int
     active: bool = True
+    email: str | None = None
 
 
 class StoredTherapist(TherapistRow, frozen=True, kw_only=True):
@@ -175,10 +176,10 @@ async def fetch_therapists(connection: Connection, clinic_id: UUID) -> dict[str,
 async def save_therapist(connection: Connection, clinic_id: UUID, row: TherapistRow) -> None:
     """Insert the therapist under a new id, or make the one of their code like it."""
     await connection.execute(
-        """insert into therapists (clinic_id, id, code, display_name, credential, languages, position, active)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        """insert into therapists (clinic_id, id, code, display_name, credential, languages, position, active, email)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         on conflict (clinic_id, code) do update set display_name = $4, credential = $5, languages = $6, position = $7,
-            active = $8""",
+            active = $8, email = $9""",
         clinic_id,
         new_id(),
         row.code,
@@ -187,6 +188,7 @@ async def save_therapist(connection: Connection, clinic_id: UUID, row: Therapist
         row.languages,
         row.position,
         row.active,
+        row.email,
     )
 
 

@@ -1,28 +1,40 @@
-"""The outbox as it is sent: messages claimed, settled, and in doubt.
+"""The outbox as it is sent: messages claimed, put aside, attempted and settled.
 
 ``now`` is None in production, where the database's clock decides; tests pass the moment they want to try.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from scheduler.domain.clinics import Channel, Language
-from scheduler.domain.messages import State
+from scheduler.domain.messages import CONFIRMED_LATELY, State
+from scheduler.domain.sending import JUMPS_AFTER, URGENT
 from scheduler.store.connections import Connection
 from scheduler.store.rows import to_struct
+
+# How many messages of a channel may leave now for one clinic, where that is fewer than a whole claim.
+Rooms = Mapping[tuple[UUID, Channel], int]
+
+Verdict = Literal["late", "changed", "unwanted", "confirmed", "unreachable", "moved", "go"]
 
 
 class ClaimedMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message that this process may send until its lease runs out; ``lease_token`` proves it.
 
-    ``retries`` counts the attempts that certainly did not leave.
+    ``retries`` counts the attempts that certainly did not leave, ``pauses`` those that made the channel rest.
+    ``frequent`` is whether its recipient agreed to more texts than usual.
     """
 
     clinic_id: UUID
     id: UUID
+    visit_id: UUID | None
+    visit_version: int
+    patient_id: UUID | None
+    kind: str
     template: str
     channel: Channel
     language: Language
@@ -31,237 +43,230 @@ class ClaimedMessage(msgspec.Struct, frozen=True, kw_only=True):
     not_before: datetime
     expires_at: datetime
     retries: int
+    pauses: int
+    frequent: bool
     lease_token: UUID
 
 
-class DoubtfulMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that may have left, since the first attempt in doubt; ``age`` is of the last, in seconds."""
+class TakenUp(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that a claim looked at, and what it came to."""
 
     clinic_id: UUID
     id: UUID
-    channel: Channel
-    address: str
-    rendered: dict[str, str]
-    attempts: int
-    expired: bool
-    first_attempt_at: datetime
-    age: float
+    kind: str
+    verdict: Verdict
+
+
+# Why a message is closed instead of sent, or left to the next call with the address and language the patient has now.
+_VERDICTS = """(values
+    ('late', 'sms', 'expired', 'Too late to be of use.'),
+    ('late', 'email', 'expired', 'Too late to be of use.'),
+    ('changed', 'sms', 'cancelled', 'The visit is no longer as this message says.'),
+    ('changed', 'email', 'cancelled', 'The visit is no longer as this message says.'),
+    ('unwanted', 'sms', 'suppressed', 'The patient has not agreed to texts.'),
+    ('unwanted', 'email', 'suppressed', 'The patient has no email address, or wants no such email.'),
+    ('confirmed', 'sms', 'cancelled', 'The patient has confirmed.'),
+    ('confirmed', 'email', 'cancelled', 'The patient has confirmed.'),
+    ('unreachable', 'sms', 'suppressed', 'This number was found not to take texts.'),
+    ('unreachable', 'email', 'suppressed', 'This email address was found not to work.'),
+    ('moved', 'sms', 'pending', null), ('moved', 'email', 'pending', null),
+    ('go', 'sms', 'sending', null), ('go', 'email', 'sending', null))"""
+
+# Whether a visit is no longer as a message of each kind says. What speaks of no visit is always true.
+_CHANGED = """case
+    when messages.visit_id is null then false
+    when messages.kind like 'cancelled%' or messages.kind = 'closure' then visits.status <> 'cancelled'
+    when messages.kind = 'no_show' then visits.status <> 'no_show'
+    when messages.kind = 'reply' and not messages.variables ? 'starts_at' then false
+    else visits.status not in ('booked', 'confirmed')
+        or visits.starts_at <> (messages.variables ->> 'starts_at')::timestamptz end"""
+
+# Whether somebody wants no message of this kind there. An answer needs no agreement within a day of the text that it
+# answers, but whoever said stop last gets none, whichever of the patients with this phone it was.
+_UNWANTED = """case
+    when messages.kind = 'reply' then said_there.granted is false or not exists (
+        select 1 from inbound_messages as asked
+        where asked.clinic_id = messages.clinic_id and asked.sender = messages.address
+            and asked.received_at > messages.not_before - interval '24 hours')
+    when messages.patient_id is null then false
+    else now_at.address is null or not coalesce(said.granted, messages.channel = 'email')
+        or not coalesce(said_of_reminders.granted, true)
+        or messages.channel = 'sms' and messages.variables ->> 'needs_consent' = 'frequent'
+            and not coalesce(said_of_more.granted, false) end"""
+
+# Whether a reminder is for those who have not confirmed; domain/messages has the table.
+_CONFIRMED = """messages.kind = 'reminder' and visits.status = 'confirmed' and (
+    messages.variables ? 'only_unconfirmed'
+    or messages.channel = 'sms' and visits.status_changed_at > visits.starts_at - $8::interval)"""
+
+
+def _said(name: str, scopes: str, condition: str = "true") -> str:
+    """Return the join to the last that a patient said about these scopes, for where they are reached now."""
+    return f"""left join lateral (
+        select granted, recorded_at from consents
+        where {condition} and consents.clinic_id = messages.clinic_id and consents.patient_id = messages.patient_id
+            and consents.channel = messages.channel and consents.address = now_at.address
+            and consents.scope in ({scopes})
+        order by recorded_at desc, consents.id desc limit 1
+    ) as {name} on true"""
 
 
 async def claim_messages(
-    connection: Connection, *, limit: int, lease_seconds: float, now: datetime | None
-) -> tuple[list[ClaimedMessage], int]:
-    """Take up at most ``limit`` due messages: return those to send and how many were taken up in all.
+    connection: Connection,
+    *,
+    limit: int,
+    lease_seconds: float,
+    now: datetime | None,
+    channel: Channel | None = None,
+    rooms: Rooms | None = None,
+) -> tuple[list[ClaimedMessage], list[TakenUp]]:
+    """Take up due messages, at most ``limit`` of a clinic and channel: return those to send, and all taken up.
 
-    The caller must commit before a byte leaves.
+    The caller must commit before a byte leaves. ``channel`` leaves the others alone.
 
-    A message waits while an earlier one to the same address is due, being sent or in doubt, so that a reminder
-    never overtakes a cancellation. What is no longer true, wanted or useful is closed with its reason instead.
+    Urgent messages go first. A message waits while an earlier one to the same address is due, being sent or in doubt,
+    so that a reminder never overtakes a cancellation; urgent ones go past one that has long been in doubt. What is no
+    longer true, wanted or useful is closed with its reason instead, also where there is no room for it to leave. What
+    was being sent while the patient's address or language changed, and did not leave, is given both and left pending
+    for the next call: a message goes only to where the patient is, and only with what they said about that address.
     """
     rows = await connection.fetch(
-        """with due as (
-            select clinic_id, id from messages as due
-            where state = 'pending' and not_before <= coalesce($3, now()) and not exists (
-                select 1 from messages as earlier
-                where earlier.clinic_id = due.clinic_id and earlier.address = due.address and earlier.id < due.id
-                    and (earlier.state in ('sending', 'unknown')
-                         or earlier.state = 'pending' and earlier.not_before <= coalesce($3, now())))
-            order by not_before, id limit $1 for update skip locked
+        f"""with clock as (select coalesce($3, now()) as moment),
+        open as (
+            select clinics.id as clinic_id, ways.channel, coalesce(rooms.room, $1) as room
+            from clinics cross join unnest(array['sms', 'email']) as ways (channel)
+            left join jsonb_to_recordset($5) as rooms (clinic_id uuid, channel text, room integer)
+                on rooms.clinic_id = clinics.id and rooms.channel = ways.channel
+            where $4::text is null or ways.channel = $4
+        ), due as (
+            select due.clinic_id, due.id, open.room
+            from clock cross join open cross join lateral (
+                select clinic_id, id from messages as due
+                where due.clinic_id = open.clinic_id and due.channel = open.channel and state = 'pending'
+                    -- One look into the index for each, which a join would not be before the table is analysed.
+                    and not_before <= moment and (
+                        select true from messages as earlier
+                        where earlier.clinic_id = due.clinic_id and earlier.address = due.address
+                            and earlier.id < due.id
+                            and (earlier.state = 'sending'
+                                or earlier.state = 'pending' and earlier.not_before <= moment
+                                or earlier.state = 'unknown' and not (due.kind = any($6) and moment - $7::interval >= (
+                                    select max(started_at) from message_attempts as attempt
+                                    where attempt.clinic_id = earlier.clinic_id and attempt.message_id = earlier.id)))
+                        limit 1) is null
+                order by kind = any($6) desc, not_before, id limit $1 for update skip locked
+            ) as due
         ), judged as (
-            select messages.clinic_id, messages.id, case
-                when messages.expires_at <= coalesce($3, now()) then 'expired'
-                when case when messages.kind like 'cancelled%' then visits.status <> 'cancelled'
-                     else visits.status not in ('booked', 'confirmed')
-                        or visits.starts_at <> (messages.variables ->> 'starts_at')::timestamptz end then 'cancelled'
-                when messages.channel = 'sms' and not coalesce((
-                    select granted from consents
-                    where consents.clinic_id = messages.clinic_id and consents.patient_id = messages.patient_id
-                        and consents.channel = 'sms' order by recorded_at desc, consents.id desc limit 1), false)
-                    then 'suppressed'
-                else 'sending' end as verdict
-            from due join messages using (clinic_id, id)
-            join visits on visits.clinic_id = messages.clinic_id and visits.id = messages.visit_id
+            select messages.clinic_id, messages.id, messages.channel, now_at.address, now_at.language, room,
+                coalesce(said_of_more.granted, false) as frequent,
+                row_number() over (order by messages.kind = any($6) desc, not_before, messages.id) as place, case
+                when expires_at <= moment then 'late'
+                when {_CHANGED} then 'changed'
+                when {_UNWANTED} then 'unwanted'
+                when {_CONFIRMED} then 'confirmed'
+                when (messages.address, messages.language) is distinct from (now_at.address, now_at.language)
+                    then 'moved'
+                -- Who has agreed since to messages there has said that the address is good.
+                when unreachable.noted_at > coalesce(said.recorded_at, '-infinity') then 'unreachable'
+                else 'go' end as verdict
+            from clock cross join due join messages using (clinic_id, id)
+            left join visits on visits.clinic_id = messages.clinic_id and visits.id = messages.visit_id
+            left join patients on patients.clinic_id = messages.clinic_id and patients.id = messages.patient_id
+            -- What answers a text goes back to where it came from, and mail to staff to where it was meant for.
+            cross join lateral (
+                select case when patients.id is null or messages.kind = 'reply' then messages.address
+                        when messages.channel = 'sms' then patients.phone else patients.email end as address,
+                    case when patients.id is null or messages.kind = 'reply' then messages.language
+                        else patients.language end as language
+            ) as now_at
+            {_said("said", "'visits'")}
+            -- Reminders can be turned off alone; who agrees to everything afterwards has agreed to them again.
+            {_said("said_of_reminders", "'visits', 'reminders'", "messages.kind = 'reminder'")}
+            {_said("said_of_more", "'frequent'", "messages.channel = 'sms'")}
+            left join lateral (
+                select granted from consents
+                where messages.kind = 'reply'
+                    and consents.clinic_id = messages.clinic_id and consents.channel = messages.channel
+                    and consents.address = messages.address and consents.scope = 'visits'
+                    and consents.patient_id in (
+                        select id from patients as anybody
+                        where anybody.clinic_id = messages.clinic_id and anybody.phone = messages.address)
+                order by recorded_at desc, consents.id desc limit 1
+            ) as said_there on true
+            left join unreachable_addresses as unreachable
+                on unreachable.clinic_id = messages.clinic_id and unreachable.channel = messages.channel
+                and unreachable.address = messages.address
+        ), placed as (
+            select *, row_number() over (partition by clinic_id, channel, verdict order by place) as number from judged
         ), claimed as (
-            update messages set state = verdict,
-                attempts = attempts + (verdict = 'sending')::int,
-                lease_token = case when verdict = 'sending' then gen_random_uuid() end,
-                lease_until = case when verdict = 'sending' then now() + make_interval(secs => $2) end,
-                finished_at = case when verdict <> 'sending' then now() end,
-                reason = case verdict
-                    when 'expired' then 'Too late to be of use.'
-                    when 'cancelled' then 'The visit is no longer as this message says.'
-                    when 'suppressed' then 'The patient has not agreed to texts.' end
-            from judged where messages.clinic_id = judged.clinic_id and messages.id = judged.id
-            returning messages.*
-        ), attempted as (
-            insert into message_attempts (clinic_id, message_id, number)
-            select clinic_id, id, attempts from claimed where state = 'sending'
+            update messages set state = meant.state, reason = meant.reason,
+                address = case when verdict = 'moved' then placed.address else messages.address end,
+                language = case when verdict = 'moved' then placed.language else messages.language end,
+                lease_token = case when verdict = 'go' then gen_random_uuid() end,
+                lease_until = case when verdict = 'go' then moment + make_interval(secs => $2) end,
+                finished_at = case when verdict not in ('go', 'moved') then moment end
+            from clock, placed join {_VERDICTS} as meant (verdict, channel, state, reason) using (verdict, channel)
+            where messages.clinic_id = placed.clinic_id and messages.id = placed.id
+                and (verdict <> 'go' or placed.number <= room)
+            returning messages.*, placed.verdict, frequent, place
         )
-        select clinic_id, id, state, template, channel, language, address, variables, not_before, expires_at,
-            lease_token,
-            (select count(*) from message_attempts where message_attempts.clinic_id = claimed.clinic_id
-                and message_id = claimed.id and outcome = 'retry') as retries
-        from claimed order by not_before, id""",
+        select clinic_id, id, visit_id, visit_version, patient_id, kind, template, channel, language, address,
+            variables, not_before, expires_at, lease_token, verdict, frequent, retries, pauses
+        from claimed cross join lateral (
+            select count(*) filter (where outcome = 'retry') as retries,
+                count(*) filter (where outcome = 'paused') as pauses
+            from message_attempts
+            where message_attempts.clinic_id = claimed.clinic_id and message_id = claimed.id
+        ) as before
+        order by place""",
         limit,
         lease_seconds,
         now,
+        channel,
+        [{"clinic_id": clinic, "channel": of, "room": room} for (clinic, of), room in (rooms or {}).items()],
+        sorted(URGENT),
+        JUMPS_AFTER,
+        CONFIRMED_LATELY,
     )
-    return [to_struct(row, ClaimedMessage) for row in rows if row["state"] == "sending"], len(rows)
+    taken_up = [to_struct(row, TakenUp) for row in rows]
+    return [to_struct(row, ClaimedMessage) for row in rows if row["verdict"] == "go"], taken_up
 
 
-async def record_rendered(connection: Connection, rendered: Sequence[tuple[UUID, UUID, dict[str, str]]]) -> None:
-    """Keep what is about to leave: (clinic, message, text and subject) each."""
-    await connection.executemany("update messages set rendered = $3 where clinic_id = $1 and id = $2", rendered)
-
-
-async def defer_message(connection: Connection, message: ClaimedMessage, until: datetime) -> None:
-    """Give a claimed message back, unsent and uncounted, until a later moment."""
-    await connection.execute(
-        """with given_back as (
-            update messages set state = 'pending', not_before = $4, attempts = attempts - 1, lease_token = null,
-                lease_until = null
-            where clinic_id = $1 and id = $2 and lease_token = $3 returning attempts + 1 as number
+async def begin_attempts(
+    connection: Connection, rendered: Sequence[tuple[ClaimedMessage, dict[str, str]]], now: datetime | None
+) -> None:
+    """Keep what is about to leave (text and subject), and that an attempt is made."""
+    await connection.executemany(
+        """with begun as (
+            update messages set rendered = $3, attempts = attempts + 1 where clinic_id = $1 and id = $2
+            returning attempts
         )
-        delete from message_attempts using given_back
-        where clinic_id = $1 and message_id = $2 and message_attempts.number = given_back.number""",
-        message.clinic_id,
-        message.id,
-        message.lease_token,
-        until,
+        insert into message_attempts (clinic_id, message_id, number, started_at)
+        select $1, $2, attempts, coalesce($4, clock_timestamp()) from begun""",
+        [(message.clinic_id, message.id, kept, now) for message, kept in rendered],
     )
 
 
-async def settle_message(
+async def put_aside(
     connection: Connection,
     message: ClaimedMessage,
     *,
     state: State,
-    outcome: str,
-    provider_id: str | None = None,
-    http_status: int | None = None,
-    error_code: str | None = None,
     reason: str | None = None,
-    retry_after_seconds: float | None = None,
-    check_after_seconds: float | None = None,
+    until: datetime | None = None,
     now: datetime | None = None,
-) -> bool:
-    """Write what became of an attempt; return False where the lease was lost and somebody else now decides.
-
-    ``retry_after_seconds`` goes with ``pending`` and ``check_after_seconds`` with ``unknown``.
-    """
-    return await connection.fetchval(
-        """with settled as (
-            update messages set state = $4, provider_id = coalesce($6, provider_id), error_code = $8, reason = $9,
-                lease_token = null, lease_until = null,
-                not_before = coalesce(coalesce($12, now()) + make_interval(secs => $10), not_before),
-                next_check_at = case when $4 = 'unknown' then now() + make_interval(secs => $11) end,
-                finished_at = case when $4 not in ('pending', 'unknown') then coalesce($12, now()) end
-            where clinic_id = $1 and id = $2 and lease_token = $3 returning attempts
-        ), attempt as (
-            update message_attempts set finished_at = clock_timestamp(), outcome = $5, provider_id = $6,
-                http_status = $7, error_code = $8, detail = $9
-            from settled where clinic_id = $1 and message_id = $2 and number = settled.attempts
-        ), bound as (
-            insert into provider_messages (clinic_id, channel, provider_id, message_id)
-            select $1, $13, $6, $2 from settled where $6 is not null on conflict do nothing
-        )
-        select exists (select 1 from settled)""",
+) -> None:
+    """Give back a claimed message that was not attempted: pending ``until`` later, or closed with the reason."""
+    await connection.execute(
+        """update messages set state = $4, reason = $5, lease_token = null, lease_until = null,
+            not_before = coalesce($6, not_before),
+            finished_at = case when $4 <> 'pending' then coalesce($7, now()) end
+        where clinic_id = $1 and id = $2 and lease_token = $3""",
         message.clinic_id,
         message.id,
         message.lease_token,
         state,
-        outcome,
-        provider_id,
-        http_status,
-        error_code,
         reason,
-        retry_after_seconds,
-        check_after_seconds,
+        until,
         now,
-        message.channel,
     )
-
-
-async def doubt_lost_leases(connection: Connection, check_after_seconds: float) -> int:
-    """Mark messages whose sender went silent: they may have left, so they are in doubt, never simply due again."""
-    return await connection.fetchval(
-        """with lost as (
-            select clinic_id, id from messages where state = 'sending' and lease_until < now()
-            for update skip locked
-        ), doubted as (
-            update messages set state = 'unknown', lease_token = null, lease_until = null,
-                next_check_at = now() + make_interval(secs => $1), reason = 'The sender stopped before it could say.'
-            from lost where messages.clinic_id = lost.clinic_id and messages.id = lost.id returning 1
-        )
-        select count(*) from doubted""",
-        check_after_seconds,
-    )
-
-
-async def take_doubtful(connection: Connection, *, limit: int, lease_seconds: float) -> list[DoubtfulMessage]:
-    """Take messages in doubt whose check is due, oldest first; nobody else checks them while the lease runs."""
-    rows = await connection.fetch(
-        """with due as (
-            select clinic_id, id from messages where state = 'unknown' and next_check_at <= now()
-            order by next_check_at limit $1 for update skip locked
-        ), taken as (
-            update messages set next_check_at = now() + make_interval(secs => $2)
-            from due where messages.clinic_id = due.clinic_id and messages.id = due.id returning messages.*
-        )
-        select taken.clinic_id, id, channel, address, rendered, attempts, expires_at <= now() as expired,
-            first_attempt_at,
-            extract(epoch from now() - last_attempt_at)::float8 as age
-        from taken join lateral (
-            select min(started_at) as first_attempt_at, max(started_at) as last_attempt_at from message_attempts
-            where message_attempts.clinic_id = taken.clinic_id and message_id = taken.id
-                and coalesce(outcome, 'unknown') = 'unknown'
-        ) as attempt on true""",
-        limit,
-        lease_seconds,
-    )
-    return [to_struct(row, DoubtfulMessage) for row in rows]
-
-
-async def resolve_doubt(
-    connection: Connection,
-    message: DoubtfulMessage,
-    *,
-    state: State,
-    provider_id: str | None = None,
-    reason: str | None = None,
-    check_after_seconds: float | None = None,
-) -> None:
-    """Write what asking the provider brought: sent, not there (pending again), still unknown, or dead.
-
-    Raises UniqueViolationError where the provider's id is already bound to another message.
-    """
-    await connection.execute(
-        """with resolved as (
-            update messages set state = $3, provider_id = coalesce($4, provider_id), reason = $5,
-                next_check_at = case when $3 = 'unknown' then now() + make_interval(secs => $6) end,
-                finished_at = case when $3 not in ('pending', 'unknown') then now() end
-            where clinic_id = $1 and id = $2 and state = 'unknown' returning 1
-        )
-        insert into provider_messages (clinic_id, channel, provider_id, message_id)
-        select $1, $7, $4, $2 from resolved where $4 is not null""",
-        message.clinic_id,
-        message.id,
-        state,
-        provider_id,
-        reason,
-        check_after_seconds,
-        message.channel,
-    )
-
-
-async def unbound_ids(connection: Connection, clinic_id: UUID, channel: str, provider_ids: Sequence[str]) -> list[str]:
-    """Return those of the provider's ids that no message of ours claims yet, in the order given."""
-    bound = await connection.fetch(
-        """select provider_id from provider_messages
-        where clinic_id = $1 and channel = $2 and provider_id = any($3::text[])""",
-        clinic_id,
-        channel,
-        list(provider_ids),
-    )
-    taken = {row["provider_id"] for row in bound}
-    return [provider_id for provider_id in provider_ids if provider_id not in taken]

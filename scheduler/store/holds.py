@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from scheduler.domain.visits import Visit
@@ -10,16 +11,25 @@ from scheduler.store.connections import Connection
 from scheduler.store.rows import to_struct
 from scheduler.store.visits import VISIT_COLUMNS
 
+_HELD = f"""select {VISIT_COLUMNS}, hold_token_hash as token_hash, hold_extensions as extensions,
+    runs_out as expires_at, coalesce(runs_out <= now(), true) as expired
+from visits cross join lateral (
+    select min(expires_at) as runs_out from occupancy
+    where occupancy.clinic_id = visits.clinic_id and visit_id = visits.id and kind = 'hold'
+) as kept"""
+
 
 class HeldVisit(msgspec.Struct, frozen=True, kw_only=True):
     """A hold as its holder must prove it: the visit that it is or became, and the token's hash.
 
-    ``expired`` is by the database's clock, and true as well for a hold that was released.
+    ``expires_at`` is when it runs out, None once it was released or booked. ``expired`` is by the database's clock,
+    and true as well for a hold that was released.
     """
 
     visit: Visit
     token_hash: bytes
     extensions: int
+    expires_at: datetime | None
     expired: bool
 
 
@@ -28,19 +38,23 @@ async def fetch_hold(
 ) -> HeldVisit | None:
     """Return what began as a hold, whatever it is now, or None where there never was one."""
     row = await connection.fetchrow(
-        f"""select {VISIT_COLUMNS}, hold_token_hash as token_hash, hold_extensions as extensions,
-            coalesce((select min(expires_at) <= now() from occupancy
-                      where clinic_id = $1 and visit_id = $2 and kind = 'hold'), true) as expired
-        from visits where clinic_id = $1 and id = $2 and hold_token_hash is not null
-        {"for update" if for_update else ""}""",
+        f"""{_HELD} where clinic_id = $1 and id = $2 and hold_token_hash is not null
+        {"for update of visits" if for_update else ""}""",
         clinic_id,
         hold_id,
     )
-    if row is None:
-        return None
-    fields = dict(row.items())
-    held = {name: fields.pop(name) for name in ("token_hash", "extensions", "expired")}
-    return HeldVisit(visit=msgspec.convert(fields, Visit), **held)
+    return _held(row) if row else None
+
+
+async def fetch_live_hold(connection: Connection, clinic_id: UUID, token_hash: bytes) -> HeldVisit | None:
+    """Return the hold with this token that has not run out, or None; it is locked until the transaction ends."""
+    row = await connection.fetchrow(
+        f"""{_HELD} where clinic_id = $1 and status = 'held' and hold_token_hash = $2 and runs_out > now()
+        for update of visits""",
+        clinic_id,
+        token_hash,
+    )
+    return _held(row) if row else None
 
 
 async def book_held(
@@ -127,3 +141,9 @@ async def expire_holds(
         starts,
         ends,
     )
+
+
+def _held(row: asyncpg.Record) -> HeldVisit:
+    fields = dict(row.items())
+    held = {name: fields.pop(name) for name in ("token_hash", "extensions", "expires_at", "expired")}
+    return HeldVisit(visit=msgspec.convert(fields, Visit), **held)

@@ -1,9 +1,9 @@
 """Advisory locks, all held until the transaction ends.
 
-Order, the same everywhere, so that nobody waits in a circle: the idempotency key, the client or phone that is counted,
-the clinic, then its days in order. A booking takes the clinic shared and the days it touches exclusively; a change of
-the clinic's hours takes the clinic exclusively. So the rules that a booking checks hold still until it commits, and
-bookings on different days do not wait for each other.
+Order, the same everywhere, so that nobody waits in a circle: the phone that wrote, the idempotency key, the client or
+phone that is counted, the clinic, then its days in order. A booking takes the clinic shared and the days it touches
+exclusively; a change of the clinic's hours takes the clinic exclusively. So the rules that a booking checks hold still
+until it commits, and bookings on different days do not wait for each other.
 """
 
 from collections.abc import Iterable
@@ -20,10 +20,31 @@ def _lock_number(*parts: object) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
+async def lock_sender(connection: Connection, phone: str) -> None:
+    """Let one text of a phone be understood at a time, at whichever clinic.
+
+    A text outlasts the one before it: that waits a second for a visit, twice at most, and this one six for that.
+    """
+    number = _lock_number("sender", phone)
+    await connection.execute(
+        f"set local lock_timeout = '6s'; select pg_advisory_xact_lock({number}); set local lock_timeout = '1s'"
+    )
+
+
 async def try_lock_idempotency_key(connection: Connection, clinic_id: UUID, caller: str, key: str) -> bool:
     """Take the key's lock, or return False at once where another transaction holds it."""
     number = _lock_number("idempotency", clinic_id, caller, key)
     return await connection.fetchval("select pg_try_advisory_xact_lock($1)", number)
+
+
+async def try_lock_alerts(connection: Connection, clinic_id: UUID) -> bool:
+    """Be the only one who tells the desk of a clinic about its tasks, or return False at once; nothing else waits."""
+    return await connection.fetchval("select pg_try_advisory_xact_lock($1)", _lock_number("alerts", clinic_id))
+
+
+async def try_lock_planner(connection: Connection, clinic_id: UUID) -> bool:
+    """Be the one that plans a clinic's reminders, or return False at once where another transaction is."""
+    return await connection.fetchval("select pg_try_advisory_xact_lock($1)", _lock_number("planner", clinic_id))
 
 
 async def lock_subject(connection: Connection, clinic_id: UUID, subject: bytes) -> None:

@@ -16,7 +16,11 @@ from scheduler.store.rows import to_struct
 WAKE_UP = "messages"
 
 _COLUMNS = """id, visit_id, patient_id, kind, template, channel, lead_minutes, language, variables, not_before,
-    expires_at, state, attempts, provider_id, error_code, reason, rendered, created_at, finished_at"""
+    expires_at, state, attempts, provider_id, error_code, reason, rendered, created_at, finished_at, handled_at,
+    handled_by, resend_of"""
+
+# What failed for good and nobody has seen to yet: somebody should call the patient.
+_NEEDS_ATTENTION = "(state in ('failed', 'dead', 'undelivered') and handled_at is null)"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +42,7 @@ async def add_messages(connection: Connection, clinic_id: UUID, planned: Sequenc
     """
     if not planned:
         return
-    rows = [{"id": new_id(), "dedupe_key": message.dedupe_key, **msgspec.to_builtins(message)} for message in planned]
+    rows = [{"id": new_id(), **msgspec.to_builtins(message)} for message in planned]
     await connection.execute(
         f"""with added as (
             insert into messages (clinic_id, id, visit_id, patient_id, visit_version, kind, template, channel,
@@ -52,6 +56,65 @@ async def add_messages(connection: Connection, clinic_id: UUID, planned: Sequenc
         select pg_notify('{WAKE_UP}', '') from added limit 1""",
         clinic_id,
         rows,
+    )
+
+
+async def add_resent(connection: Connection, clinic_id: UUID, planned: PlannedMessage, of: UUID) -> UUID | None:
+    """Write a message that repeats another one and wake the dispatcher; return its id.
+
+    Returns None where that message was repeated before: each is repeated once, and the repetition again once.
+    """
+    key = f"{planned.dedupe_key}:again:{of}"
+    return await _add_one(connection, clinic_id, planned, dedupe_key=key, resend_of=of, fallback_of=None)
+
+
+async def add_fallback(connection: Connection, clinic_id: UUID, planned: PlannedMessage, of: UUID) -> UUID | None:
+    """Write an email that stands in for a text and wake the dispatcher; return its id.
+
+    Returns None where the same email was planned beside the text, or stands in for it already.
+    """
+    key = planned.dedupe_key
+    return await _add_one(connection, clinic_id, planned, dedupe_key=key, resend_of=None, fallback_of=of)
+
+
+async def _add_one(
+    connection: Connection,
+    clinic_id: UUID,
+    planned: PlannedMessage,
+    *,
+    dedupe_key: str,
+    resend_of: UUID | None,
+    fallback_of: UUID | None,
+) -> UUID | None:
+    return await connection.fetchval(
+        f"""with added as (
+            insert into messages (clinic_id, id, visit_id, patient_id, visit_version, kind, template, channel,
+                lead_minutes, language, address, variables, dedupe_key, not_before, expires_at, resend_of, fallback_of)
+            select $1, id, visit_id, patient_id, visit_version, kind, template, channel,
+                lead_minutes, language, address, variables, dedupe_key, not_before, expires_at, $3, $4
+            from jsonb_populate_record(null::messages, $2)
+            on conflict (clinic_id, dedupe_key) where state <> 'cancelled' do nothing
+            returning id
+        )
+        select id from added, pg_notify('{WAKE_UP}', '')""",
+        clinic_id,
+        {**msgspec.to_builtins(planned), "id": new_id(), "dedupe_key": dedupe_key},
+        resend_of,
+        fallback_of,
+    )
+
+
+async def mark_handled(connection: Connection, clinic_id: UUID, message_id: UUID, by: str) -> bool:
+    """Note that a person saw to a message; return False where somebody had before."""
+    return await connection.fetchval(
+        """with handled as (
+            update messages set handled_at = now(), handled_by = $3
+            where clinic_id = $1 and id = $2 and handled_at is null returning 1
+        )
+        select exists (select 1 from handled)""",
+        clinic_id,
+        message_id,
+        by,
     )
 
 
@@ -72,7 +135,7 @@ async def void_messages(connection: Connection, clinic_id: UUID, visit_id: UUID,
 async def last_notice(connection: Connection, clinic_id: UUID, visit_id: UUID) -> str | None:
     """Return the kind of the last notice about a visit that left, or may have, or None."""
     return await connection.fetchval(
-        """select kind from messages where clinic_id = $1 and visit_id = $2 and kind <> 'reminder'
+        """select kind from messages where clinic_id = $1 and visit_id = $2 and kind not in ('reminder', 'reply')
             and state in ('sending', 'unknown', 'sent', 'delivered') order by id desc limit 1""",
         clinic_id,
         visit_id,
@@ -88,16 +151,21 @@ async def list_messages(
     state: State | None = None,
     due_from: datetime | None = None,
     due_before: datetime | None = None,
+    needs_attention: bool | None = None,
     after: UUID | None = None,
     limit: int,
 ) -> list[Message]:
-    """Return messages, newest first; ``after`` is the id of the last one already seen."""
+    """Return messages, newest first; ``after`` is the id of the last one already seen.
+
+    ``needs_attention`` chooses those that failed and that nobody has seen to, or all others.
+    """
     rows = await connection.fetch(
         f"""select {_COLUMNS} from messages
         where clinic_id = $1 and ($2::uuid is null or visit_id = $2) and ($3::text is null or channel = $3)
             and ($4::text is null or state = $4) and ($5::timestamptz is null or not_before >= $5)
             and ($6::timestamptz is null or not_before < $6) and ($7::uuid is null or id < $7)
-        order by id desc limit $8""",
+            and ($8::boolean is null or $8 = {_NEEDS_ATTENTION})
+        order by id desc limit $9""",
         clinic_id,
         visit_id,
         channel,
@@ -105,6 +173,7 @@ async def list_messages(
         due_from,
         due_before,
         after,
+        needs_attention,
         limit,
     )
     return [to_struct(row, Message) for row in rows]

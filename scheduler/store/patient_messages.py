@@ -44,6 +44,21 @@ async def readdress_messages(
     )
 
 
+async def void_frequent(
+    connection: Connection, clinic_id: UUID, patient_id: UUID, reason: str, *, now: datetime
+) -> None:
+    """Cancel what is planned for a patient and needs their agreement to more texts."""
+    await connection.execute(
+        """update messages set state = 'cancelled', reason = $3, finished_at = $4
+        where clinic_id = $1 and visit_id in (select id from visits where clinic_id = $1 and patient_id = $2)
+            and state = 'pending' and variables ->> 'needs_consent' = 'frequent'""",
+        clinic_id,
+        patient_id,
+        reason,
+        now,
+    )
+
+
 async def visits_ahead(connection: Connection, clinic_id: UUID, patient_id: UUID, now: datetime) -> list[Visit]:
     """Return the patient's visits that are still to come, in order of start."""
     rows = await connection.fetch(

@@ -2,30 +2,29 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from scheduler.domain.clinics import Channel, Language
-from scheduler.domain.patients import Patient, PatientDetails, name_key
+from scheduler.domain.patients import Patient, PatientDetails, Scope, name_key
 from scheduler.ids import new_id
 from scheduler.store.connections import Connection
 from scheduler.store.rows import to_struct
 
 
-def _consent(channel: Channel, address: str) -> str:
+def _said(channel: Channel, address: str, scope: Scope, name: str) -> str:
     # An agreement covers the address for which it was given: with a new one, nothing has been said yet.
     return f"""(select granted from consents
     where consents.clinic_id = patients.clinic_id and patient_id = patients.id and channel = '{channel}'
-        and address = patients.{address} and scope = 'visits'
-    order by recorded_at desc, consents.id desc limit 1) as {channel}_consent"""
+        and address = patients.{address} and scope = '{scope}'
+    order by recorded_at desc, consents.id desc limit 1) as {name}"""
 
 
-_SMS_CONSENT = _consent("sms", "phone")
-PATIENT_COLUMNS = f"""id, given_name, family_name, phone, email, birth_date, language, {_SMS_CONSENT},
-    {_consent("email", "email")}"""
+PATIENT_COLUMNS = f"""id, given_name, family_name, phone, email, birth_date, language,
+    {_said("sms", "phone", "visits", "sms_consent")}, {_said("email", "email", "visits", "email_consent")},
+    {_said("sms", "phone", "frequent", "frequent_texts")}"""
 
 _CONSENT_COLUMNS = "id, channel, scope, granted, address, language, wording_version, method, actor, recorded_at"
 
@@ -77,6 +76,13 @@ async def patient_named(connection: Connection, clinic_id: UUID, phone: str, key
     )
 
 
+async def fetch_name_key(connection: Connection, clinic_id: UUID, patient_id: UUID) -> str | None:
+    """Return the ``name_key`` that a patient has on file, or None. It may be an older one than the name has today."""
+    return await connection.fetchval(
+        "select name_key from patients where clinic_id = $1 and id = $2", clinic_id, patient_id
+    )
+
+
 async def find_or_add_patient(
     connection: Connection, clinic_id: UUID, details: PatientDetails, *, language: Language
 ) -> tuple[Patient, bool]:
@@ -110,14 +116,16 @@ async def find_or_add_patient(
 async def update_patient(connection: Connection, clinic_id: UUID, patient: Patient) -> Patient | None:
     """Write a patient as they are given; return them with the consents that cover their addresses now.
 
-    Returns None, and writes nothing, where another patient has this phone and name.
+    Returns None, and writes nothing, where another patient has this phone and name. Who keeps their name keeps its
+    key: of two that differ in an apostrophe alone, both can still be changed.
     """
     try:
         # The savepoint keeps the transaction alive, so that the caller can say who the other one is.
         async with connection.transaction():
             row = await connection.fetchrow(
-                f"""update patients set given_name = $3, family_name = $4, name_key = $5, phone = $6, email = $7,
-                    birth_date = $8, language = $9, updated_at = now()
+                f"""update patients set given_name = $3, family_name = $4,
+                    name_key = case when (given_name, family_name) = ($3, $4) then name_key else $5 end,
+                    phone = $6, email = $7, birth_date = $8, language = $9, updated_at = now()
                 where clinic_id = $1 and id = $2 returning {PATIENT_COLUMNS}""",
                 clinic_id,
                 patient.id,
@@ -209,11 +217,11 @@ async def add_consent(
     wording_version: str,
     method: str,
     actor: str,
-    scope: Literal["visits", "reminders"] = "visits",
+    scope: Scope = "visits",
 ) -> Consent:
-    """Append what a patient said about visit messages, for the address of the channel that they have now.
+    """Append what a patient said about messages of a scope, for the address of the channel that they have now.
 
-    Scope ``reminders`` is about these alone and leaves what was said about the others as it is.
+    What was said about the other scopes stays as it is.
     """
     row = await connection.fetchrow(
         f"""insert into consents (clinic_id, id, patient_id, channel, scope, granted, address, language,
@@ -234,6 +242,23 @@ async def add_consent(
     if row is None:
         raise LookupError("an insert always returns its row")
     return to_struct(row, Consent)
+
+
+async def texts_were_stopped(connection: Connection, clinic_id: UUID, phone: str, *, except_by: str) -> bool:
+    """Return whether anybody with a phone last took back their consent to texts, by any method but one."""
+    return await connection.fetchval(
+        """select exists (
+            select 1 from patients cross join lateral (
+                select granted, method from consents
+                where consents.clinic_id = $1 and patient_id = patients.id and channel = 'sms' and address = $2
+                    and scope = 'visits'
+                order by recorded_at desc, consents.id desc limit 1
+            ) as said
+            where patients.clinic_id = $1 and phone = $2 and not granted and method <> $3)""",
+        clinic_id,
+        phone,
+        except_by,
+    )
 
 
 async def wants_email_reminders(connection: Connection, clinic_id: UUID, patient_id: UUID) -> bool:

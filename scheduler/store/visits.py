@@ -137,11 +137,11 @@ async def occupy(
 
 
 async def move(connection: Connection, clinic_id: UUID, visit: Visit, *, status: Status, now: datetime) -> Visit:
-    """Write the visit's new time, therapist, room and equipment; its version rises and undo is gone."""
+    """Write the visit's new time and places, and why it is overbooked if it is; its version rises, undo is gone."""
     row = await connection.fetchrow(
         f"""update visits set starts_at = $3, ends_at = $4, therapist_id = $5, room_id = $6, equipment_ids = $7,
-            status = $8, version = version + 1, cancel_reason = null, previous_status = null, status_changed_at = $9,
-            updated_at = now()
+            status = $8, version = version + 1, overbook_reason = $10, cancel_reason = null, previous_status = null,
+            status_changed_at = $9, updated_at = now()
         where clinic_id = $1 and id = $2 returning {VISIT_COLUMNS}""",
         clinic_id,
         visit.id,
@@ -152,6 +152,7 @@ async def move(connection: Connection, clinic_id: UUID, visit: Visit, *, status:
         visit.equipment_ids,
         status,
         now,
+        visit.overbook_reason,
     )
     return _the(row)
 
@@ -183,6 +184,31 @@ async def set_status(
         status in LIVE,
     )
     return _the(row)
+
+
+async def has_other_visit(
+    connection: Connection,
+    clinic_id: UUID,
+    phone: str,
+    *,
+    not_visit_id: UUID,
+    starts_from: datetime,
+    starts_before: datetime,
+) -> bool:
+    """Return whether anybody with a phone has a live visit that starts in [from, before), besides one."""
+    return await connection.fetchval(
+        """select exists (
+            select 1 from patients join visits
+                on visits.clinic_id = patients.clinic_id and visits.patient_id = patients.id
+            where patients.clinic_id = $1 and phone = $2 and visits.id <> $3 and status = any($4::text[])
+                and starts_at >= $5 and starts_at < $6)""",
+        clinic_id,
+        phone,
+        not_visit_id,
+        list(LIVE),
+        starts_from,
+        starts_before,
+    )
 
 
 async def forget_past(connection: Connection, *, now: datetime | None = None) -> None:

@@ -49,31 +49,35 @@ def provide_posting(
     now: FromNow,
     idempotency_key: IdempotencyKey = None,
 ) -> Posting:
-    """Gather what every changing request needs. Raises InvalidRequest for a key that cannot be one."""
-    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
-        raise InvalidRequest(
-            FieldError("Idempotency-Key", "invalid", "Use 1 to 255 printable ASCII characters without spaces.")
-        )
+    """Gather what every changing request needs. It refuses nothing: a transaction is open by now."""
     return Posting(request=request, connection=connection, caller=caller, now=now, key=idempotency_key)
 
 
 FromPosting = NamedDependency[Posting]
 
 
-async def answer_once(posting: Posting, produce: Callable[[], Awaitable[Response[Any]]]) -> Response[Any]:
+async def answer_once(
+    posting: Posting, produce: Callable[[], Awaitable[Response[Any]]], *, keep: bool = True
+) -> Response[Any]:
     """Answer with ``produce``, or with the answer that the same key got before, kept for 24 hours.
 
     The answer is stored in the transaction of its effect: a crash keeps both or neither. A refusal is not stored,
     because it changed nothing and may be different next time; ``produce`` reads the request as well, so that a replay
     does not depend on what time it is. Raises IdempotencyInFlight while the first request
-    runs, and IdempotencyKeyReused where the key came with another request before.
+    runs, and IdempotencyKeyReused where the key came with another request before. What changes nothing is not kept.
     """
     key, caller, connection = posting.key, posting.caller, posting.connection
     if key is None:
         return await produce()
+    if not _KEY.fullmatch(key):
+        raise InvalidRequest(
+            FieldError("Idempotency-Key", "invalid", "Use 1 to 255 printable ASCII characters without spaces.")
+        )
     if caller.public and len(key) < _SHORTEST_PUBLIC_KEY:
         detail = f"Without an API key use at least {_SHORTEST_PUBLIC_KEY} characters, such as a random UUID."
         raise InvalidRequest(FieldError("Idempotency-Key", "too-short", detail))
+    if not keep:
+        return await produce()
     clinic_id, name = caller.clinic.id, caller.identity
     if not await try_lock_idempotency_key(connection, clinic_id, name, key):
         raise IdempotencyInFlight

@@ -22,6 +22,7 @@ from scheduler.errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
+from scheduler.web.application import allowed
 from scheduler.web.headers import name_request
 from scheduler.web.pages.errors import page_error
 
@@ -82,6 +83,8 @@ def as_problem(error: Exception) -> SchedulerError:
             return error
         case ValidationException():
             return InvalidRequest(*_field_errors(error))
+        case HTTPException(status_code=MethodNotAllowed.status):
+            return MethodNotAllowed(allow=allowed((error.headers or {}).get("allow", "").split(", ")))
         case HTTPException(status_code=status) if status in _BY_STATUS:
             return _BY_STATUS[status]()
         case HTTPException(status_code=status) if status < SchedulerError.status:

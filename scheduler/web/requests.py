@@ -1,12 +1,15 @@
-"""JSON bodies read strictly: what two parsers could understand differently is refused."""
+"""Bodies and parameters read strictly: what two parsers could understand differently is refused."""
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl
 
+import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from litestar.exceptions import ValidationException
 
-from scheduler.errors import MalformedRequest, UnsupportedMediaType
+from scheduler.errors import FieldError, InvalidRequest, MalformedRequest, UnsupportedMediaType
 
 # The largest body of this API is a few kilobytes; a megabyte is already an attack.
 BODY_LIMIT = 64 * 1024
@@ -16,11 +19,38 @@ class StrictRequest(Request[Any, Any, State]):
     """A request whose JSON body has no duplicate keys, no NUL, no NaN, and no depth without end."""
 
     async def json(self) -> Any:
-        """Return the body. Raises MalformedRequest or UnsupportedMediaType."""
+        """Return the body as what the handler takes.
+
+        The framework would take 0 for false and "5" for 5; here a body is what its schema says. Raises
+        MalformedRequest, UnsupportedMediaType, or ValidationException as the framework does.
+        """
         body = await self.body()
         if body and self.content_type[0] not in ("application/json", ""):
             raise UnsupportedMediaType("Send the body as application/json.")
-        return parse_json(body or b"null")
+        value = parse_json(body or b"null")
+        taken = self.route_handler.parsed_fn_signature.parameters.get("data")
+        if taken is None or not taken.is_subclass_of(msgspec.Struct):
+            return value
+        try:
+            return msgspec.convert(value, taken.annotation)
+        except msgspec.ValidationError as problem:
+            extra = [{"message": str(problem), "key": "data", "source": "body"}]
+            raise ValidationException(extra=extra) from problem
+
+
+async def refuse_null(request: Request[Any, Any, Any]) -> None:
+    """Refuse ``?status=null``, which the framework would take for no status at all. Raises InvalidRequest."""
+    if b"=null" not in request.scope["query_string"]:
+        return
+    fields = request.route_handler.parsed_fn_signature.parameters.values()
+    choices = {field.name.rstrip("_") for field in fields if field.is_optional and not field.has_inner_subclass_of(str)}
+    errors = [
+        FieldError(f"?{name}", "invalid", "Leave the parameter out instead of sending null.")
+        for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"))
+        if value == "null" and name in choices
+    ]
+    if errors:
+        raise InvalidRequest(*errors)
 
 
 def parse_json(body: bytes) -> Any:

@@ -1,11 +1,11 @@
-"""The worker process: APScheduler ticks and a dispatcher that they and NOTIFY wake.
+"""The worker process: APScheduler ticks and the dispatchers that they and NOTIFY wake.
 
 APScheduler owns ticks and nothing else. What is due is rows, which any number of workers may claim side by side.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,28 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from scheduler.channels.open import open_channels
 from scheduler.channels.texts import load_texts
+from scheduler.channels.webhooks import open_webhook_client
+from scheduler.domain.clinics import Channel
 from scheduler.ids import new_id
-from scheduler.services.delivery import BATCH, Post, send_due, settle_doubts
+from scheduler.services.delivery import Post, send_batch
+from scheduler.services.digests import mail_staff
 from scheduler.services.directory import keep_fresh, open_directory
+from scheduler.services.doubts import settle_doubts
+from scheduler.services.links import link_visits
+from scheduler.services.planner import plan_everywhere
+from scheduler.services.webhook_delivery import Courier
+from scheduler.services.webhooks import reach_of
 from scheduler.settings import Settings
 from scheduler.store.connections import Connection, Pool, connect, open_pool
 from scheduler.store.heartbeats import beat, leave
 from scheduler.store.holds import expire_holds
 from scheduler.store.idempotency import purge_answers
+from scheduler.store.limits import forget_limits
 from scheduler.store.messages import WAKE_UP
 from scheduler.store.units import reading
 from scheduler.store.visits import forget_past
+from scheduler.store.webhook_deliveries import forget_deliveries, return_lost_leases
+from scheduler.worker.webhooks import dispatch_webhooks
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +45,9 @@ DISPATCH_SECONDS = 5
 DOUBT_SECONDS = 5
 EXPIRE_SECONDS = 15
 HEARTBEAT_SECONDS = 10
+LINK_SECONDS = 60
+STAFF_SECONDS = 60
+PLAN_SECONDS = 60
 PURGE_SECONDS = 3600
 LISTEN_AGAIN_SECONDS = 2.0
 
@@ -41,37 +55,60 @@ LISTEN_AGAIN_SECONDS = 2.0
 async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path | None = None) -> None:
     """Work until ``stop`` is set, then finish what has been claimed and leave."""
     texts = load_texts(texts_directory or settings.scheduler_clinic.parent / "messages")
-    async with open_pool(settings) as pool, open_channels(settings) as channels:
+    async with (
+        open_pool(settings) as pool,
+        open_channels(settings) as channels,
+        open_webhook_client(reach_of(settings)) as webhook_client,
+    ):
         directory = await open_directory(pool)
         post = Post(pool=pool, directory=directory, channels=channels, texts=texts, settings=settings)
-        wake = asyncio.Event()
-        dispatcher = asyncio.create_task(_dispatch(post, wake, stop))
-        beside = [asyncio.create_task(_listen(settings, wake)), asyncio.create_task(keep_fresh(directory, pool))]
+        courier = Courier(pool=pool, client=webhook_client, settings=settings)
+        wakes = wake_texts, wake_emails, wake_webhooks = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        dispatchers = [
+            # Each by itself, so that a provider that is slow holds up its own messages alone.
+            asyncio.create_task(_dispatch(post, "sms", wake_texts, stop)),
+            asyncio.create_task(_dispatch(post, "email", wake_emails, stop)),
+            asyncio.create_task(dispatch_webhooks(courier, wake_webhooks, stop)),
+        ]
+        beside = [asyncio.create_task(_listen(settings, wakes)), asyncio.create_task(keep_fresh(directory, pool))]
         worker_id = new_id()
         running: set[asyncio.Task[Any]] = set()
         scheduler = _ticks(
             running,
             [
-                (DISPATCH_SECONDS, "dispatch", _wakes(wake)),
+                (DISPATCH_SECONDS, "dispatch", _wakes(wakes)),
                 (DOUBT_SECONDS, "settle-doubts", lambda: settle_doubts(post)),
+                (DOUBT_SECONDS, "return-webhooks", lambda: _with(pool, return_lost_leases)),
                 (EXPIRE_SECONDS, "expire-holds", lambda: _with(pool, expire_holds)),
+                (
+                    LINK_SECONDS,
+                    "link-visits",
+                    lambda: _with(
+                        pool,
+                        lambda connection: link_visits(connection, directory.clinics, secret_key=settings.secret_key),
+                    ),
+                ),
+                (PLAN_SECONDS, "plan-reminders", lambda: plan_everywhere(pool, directory.clinics)),
+                (STAFF_SECONDS, "mail-staff", lambda: mail_staff(pool, directory.clinics, settings)),
                 (HEARTBEAT_SECONDS, "heartbeat", lambda: _with(pool, lambda connection: beat(connection, worker_id))),
                 (PURGE_SECONDS, "forget-answers", lambda: _with(pool, purge_answers)),
+                (PURGE_SECONDS, "forget-limits", lambda: _with(pool, forget_limits)),
                 (PURGE_SECONDS, "forget-past", lambda: _with(pool, forget_past)),
+                (PURGE_SECONDS, "forget-webhooks", lambda: _with(pool, forget_deliveries)),
             ],
         )
         await _with(pool, lambda connection: beat(connection, worker_id))
         scheduler.start()
-        wake.set()
+        _set(wakes)
         _log.info("worker.started")
         await stop.wait()
         # The scheduler's own shutdown would cancel running ticks; they are let finish instead.
         scheduler.remove_all_jobs()  # pyright: ignore[reportUnknownMemberType]
         scheduler.shutdown(wait=False)
-        wake.set()
+        _set(wakes)
         for task in beside:
             task.cancel()
-        await asyncio.gather(dispatcher, *beside, *running, return_exceptions=True)
+        await asyncio.gather(*dispatchers, *beside, *running, return_exceptions=True)
         # Where the database went first, the heartbeat grows old by itself.
         with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await _with(pool, lambda connection: leave(connection, worker_id))
@@ -102,25 +139,29 @@ async def _tick(running: set[asyncio.Task[Any]], name: str, action: Callable[[],
         _log.warning("tick.failed", tick=name, problem=type(problem).__name__)
 
 
-async def _dispatch(post: Post, wake: asyncio.Event, stop: asyncio.Event) -> None:
+async def _dispatch(post: Post, channel: Channel, wake: asyncio.Event, stop: asyncio.Event) -> None:
     """Send while there is something due; then wait for NOTIFY or the next tick. Stops between batches."""
     while not stop.is_set():
         await wake.wait()
         wake.clear()
         try:
-            while not stop.is_set() and await send_due(post) == BATCH:
-                pass
+            while not stop.is_set():
+                batch = await send_batch(post, channel=channel)
+                if batch.paced:
+                    await asyncio.sleep(1 / post.settings.messages_per_second)
+                elif not batch.taken_up:
+                    break
         except Exception as problem:  # noqa: BLE001 - the outbox keeps what could not be sent
-            _log.warning("dispatch.failed", problem=type(problem).__name__)
+            _log.warning("dispatch.failed", channel=channel, problem=type(problem).__name__)
 
 
-async def _listen(settings: Settings, wake: asyncio.Event) -> None:
+async def _listen(settings: Settings, wakes: Sequence[asyncio.Event]) -> None:
     """Keep a connection of its own on LISTEN; look at the outbox once after every reconnect."""
     while True:
         try:
             connection = await connect(settings)
             try:
-                await _hear(connection, wake)
+                await _hear(connection, wakes)
             finally:
                 await connection.close(timeout=1)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
@@ -128,20 +169,25 @@ async def _listen(settings: Settings, wake: asyncio.Event) -> None:
         await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
 
-async def _hear(connection: Connection, wake: asyncio.Event) -> None:
-    """Wake the dispatcher at once and at every NOTIFY, until the connection is lost."""
+async def _hear(connection: Connection, wakes: Sequence[asyncio.Event]) -> None:
+    """Wake the dispatchers at once and at every NOTIFY, until the connection is lost."""
     lost = asyncio.Event()
     connection.add_termination_listener(lambda _connection: lost.set())
-    await connection.add_listener(WAKE_UP, lambda _connection, _pid, _channel, _payload: wake.set())
-    wake.set()
+    await connection.add_listener(WAKE_UP, lambda _connection, _pid, _channel, _payload: _set(wakes))
+    _set(wakes)
     await lost.wait()
 
 
-def _wakes(wake: asyncio.Event) -> Callable[[], Coroutine[Any, Any, None]]:
+def _wakes(wakes: Sequence[asyncio.Event]) -> Callable[[], Coroutine[Any, Any, None]]:
     async def action() -> None:
-        wake.set()
+        _set(wakes)
 
     return action
+
+
+def _set(wakes: Sequence[asyncio.Event]) -> None:
+    for wake in wakes:
+        wake.set()
 
 
 async def _with(pool: Pool, action: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:

@@ -7,17 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from litestar import Litestar
 
 from scheduler.app import create_app
+from scheduler.channels.open import open_channels
+from scheduler.channels.texts import load_texts
 from scheduler.domain.actors import SYSTEM
 from scheduler.domain.clinics import Clinic
 from scheduler.services.api_keys import create_api_key
 from scheduler.services.clinic_files import apply_files, read_files
+from scheduler.services.delivery import Post
+from scheduler.services.directory import Directory
 from scheduler.settings import Settings, load_settings
 from scheduler.store.clinics import load_clinics
 from scheduler.store.connections import Pool
+from tests.simulators.smtp import SmtpSimulator
+from tests.simulators.twilio import ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER, TwilioSimulator
 
 ROOT = Path(__file__).parents[2]
 BASE_URL = "http://clinic.test"
@@ -34,6 +41,8 @@ def settings(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
             "SCHEDULER_CLINIC": str(ROOT / "config" / "clinic.toml"),
             "SECRET_KEY": "a secret that is long enough for tests",
             "PUBLIC_BASE_URL": "http://127.0.0.1:8000",
+            # Nobody waits for the pace of texts but the tests of it.
+            "MESSAGES_PER_SECOND": "100",
         }
     )
 
@@ -73,6 +82,48 @@ async def desk(app: Litestar, pool: Pool, clinic: Clinic) -> AsyncIterator[httpx
     """Yield a client with a key for everything: the front desk."""
     async with client_of(app, Authorization=f"Bearer {await make_key(pool, clinic, 'admin')}") as client:
         yield client
+
+
+@pytest.fixture
+async def twilio() -> AsyncIterator[TwilioSimulator]:
+    async with TwilioSimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def smtp() -> AsyncIterator[SmtpSimulator]:
+    async with SmtpSimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def sending(settings: Settings, twilio: TwilioSimulator, smtp: SmtpSimulator) -> Settings:
+    """Return settings with both channels open to the simulators, and short waits where a test would have to wait."""
+    return msgspec.structs.replace(
+        settings,
+        sms_channel="twilio",
+        twilio_account_sid=ACCOUNT_SID,
+        twilio_auth_token=AUTH_TOKEN,
+        twilio_from=OUR_NUMBER,
+        twilio_api_base_url=twilio.url,
+        email_channel="smtp",
+        smtp_host="127.0.0.1",
+        smtp_port=smtp.port,
+        smtp_tls="none",
+        message_reconcile_seconds=(1, 2),
+    )
+
+
+@pytest.fixture
+async def post(sending: Settings, pool: Pool, clinic: Clinic) -> AsyncIterator[Post]:
+    async with open_channels(sending) as channels:
+        yield Post(
+            pool=pool,
+            directory=Directory([clinic]),
+            channels=channels,
+            texts=load_texts(sending.scheduler_clinic.parent / "messages"),
+            settings=sending,
+        )
 
 
 def client_of(app: Litestar, **headers: str) -> httpx.AsyncClient:

@@ -1,36 +1,28 @@
 """Messages through a Twilio and an SMTP server on loopback: each once, at its moment, and not after a change."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 import time_machine
 
-from scheduler.channels.open import open_channels
-from scheduler.channels.texts import load_texts
-from scheduler.domain.clinics import Clinic
-from scheduler.services.delivery import Post, send_due, settle_doubts
-from scheduler.services.directory import Directory
+from scheduler.services.delivery import Post, send_due
 from scheduler.settings import Settings
 from scheduler.store.connections import Pool
 from scheduler.worker.main import run as run_worker
 from tests.acceptance.processes import until
 from tests.integration.requests import ASH, JO, act, book, messages_of
+from tests.integration.sending import ask, send_all, states
 from tests.simulators.smtp import DROP_AFTERWARDS as DROP_MAIL_AFTERWARDS
 from tests.simulators.smtp import SmtpSimulator
 from tests.simulators.smtp import refusal as smtp_refusal
 from tests.simulators.twilio import (
-    ACCOUNT_SID,
-    AUTH_TOKEN,
     BROKEN,
     BROKEN_AFTERWARDS,
     BUSY,
     DROP_AFTERWARDS,
-    OUR_NUMBER,
     TwilioSimulator,
     refusal,
 )
@@ -40,6 +32,7 @@ TEN = "2026-12-08T10:00:00-05:00"
 VISIT_AT = datetime.fromisoformat(TEN)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
+SOON = NOW + MINUTE
 
 
 @pytest.fixture(autouse=True)
@@ -48,70 +41,11 @@ def monday() -> Any:
         yield
 
 
-@pytest.fixture
-async def twilio() -> AsyncIterator[TwilioSimulator]:
-    async with TwilioSimulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def smtp() -> AsyncIterator[SmtpSimulator]:
-    async with SmtpSimulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def sending(settings: Settings, twilio: TwilioSimulator, smtp: SmtpSimulator) -> Settings:
-    """Return settings with both channels open to the simulators, and short waits where a test would have to wait."""
-    return msgspec.structs.replace(
-        settings,
-        sms_channel="twilio",
-        twilio_account_sid=ACCOUNT_SID,
-        twilio_auth_token=AUTH_TOKEN,
-        twilio_from=OUR_NUMBER,
-        twilio_api_base_url=twilio.url,
-        email_channel="smtp",
-        smtp_host="127.0.0.1",
-        smtp_port=smtp.port,
-        smtp_tls="none",
-        message_reconcile_seconds=(1, 2),
-    )
-
-
-@pytest.fixture
-async def post(sending: Settings, pool: Pool, clinic: Clinic) -> AsyncIterator[Post]:
-    async with open_channels(sending) as channels:
-        yield Post(
-            pool=pool,
-            directory=Directory([clinic]),
-            channels=channels,
-            texts=load_texts(sending.scheduler_clinic.parent / "messages"),
-            settings=sending,
-        )
-
-
-async def send_all(post: Post, now: datetime = NOW + MINUTE) -> None:
-    while await send_due(post, now=now.astimezone(UTC)):
-        pass
-
-
-async def let_time_pass_for_doubts(pool: Pool, seconds: int) -> None:
-    """Make what is in doubt older than it is, so that the next check is due."""
-    await pool.execute(
-        "update messages set next_check_at = next_check_at - make_interval(secs => $1) where state = 'unknown'", seconds
-    )
-    await pool.execute("update message_attempts set started_at = started_at - make_interval(secs => $1)", seconds)
-
-
-async def states(desk: httpx.AsyncClient, visit: dict[str, Any]) -> dict[tuple[str, str], str]:
-    return {(one["template"], one["channel"]): one["state"] for one in await messages_of(desk, visit)}
-
-
 async def test_a_booking_is_confirmed_by_exactly_one_text_and_one_email(
     desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, smtp: SmtpSimulator
 ) -> None:
     await book(desk, "eval-run", TEN)
-    await send_all(post)
+    await send_all(post, SOON)
     await send_all(post, NOW + timedelta(hours=1))
     (text,) = twilio.accepted
     assert text.to == "+12015550142"
@@ -126,7 +60,7 @@ async def test_nothing_that_leaves_tells_why_the_patient_comes(
     desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, smtp: SmtpSimulator
 ) -> None:
     await book(desk, "eval-run", TEN)
-    await send_all(post)
+    await send_all(post, SOON)
     await send_all(post, VISIT_AT - timedelta(hours=23))
     for words in [text.body for text in twilio.accepted] + [mail.raw.decode() for mail in smtp.received]:
         for secret in ("hip", "pain", "running", "evaluation", "treadmill", "Ash", "Sample"):
@@ -137,7 +71,7 @@ async def test_a_reminder_goes_at_its_moment_and_not_a_second_before(
     desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
 ) -> None:
     await book(desk, "follow-up", TEN, patient=ASH | {"email": None})
-    await send_all(post)
+    await send_all(post, SOON)
     assert len(twilio.accepted) == 1
     due = VISIT_AT - timedelta(hours=24)
     await send_all(post, due - SECOND)
@@ -149,10 +83,11 @@ async def test_a_reminder_goes_at_its_moment_and_not_a_second_before(
 
 
 async def test_a_reminder_that_comes_late_does_not_say_tomorrow(
-    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, pool: Pool
 ) -> None:
     await book(desk, "follow-up", "2026-12-08T14:00:00-05:00", patient=ASH | {"email": None})
-    await send_all(post)
+    await send_all(post, SOON)
+    await pool.execute("update messages set expires_at = $1", VISIT_AT)
     await send_all(post, datetime.fromisoformat("2026-12-08T09:30:00-05:00"))
     assert "tomorrow" not in twilio.accepted[1].body
     assert "visit today, Tue Dec 8 2:00 PM" in twilio.accepted[1].body
@@ -162,11 +97,11 @@ async def test_no_reminder_goes_after_a_cancellation(
     desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, smtp: SmtpSimulator
 ) -> None:
     visit = (await book(desk, "follow-up", TEN)).json()
-    await send_all(post)
-    await act(desk, visit, "cancel", reason="asked by phone")
+    await send_all(post, SOON)
+    await act(desk, visit, "cancel", reason="the therapist is ill", by="clinic")
     await send_all(post, NOW + timedelta(minutes=3))
     await send_all(post, VISIT_AT - timedelta(hours=1))
-    assert [("canceled" in text.body) for text in twilio.accepted] == [False, True]
+    assert [("must cancel" in text.body) for text in twilio.accepted] == [False, True]
     assert len(smtp.received) == 2
 
 
@@ -174,7 +109,7 @@ async def test_after_a_move_only_the_new_time_is_reminded_of(
     desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
 ) -> None:
     visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
-    await send_all(post)
+    await send_all(post, SOON)
     moved = await act(desk, visit, "reschedule", starts_at="2026-12-10T11:00:00-05:00")
     assert moved.status_code == 200
     await send_all(post, NOW + timedelta(minutes=3))
@@ -190,7 +125,7 @@ async def test_spanish_patients_are_written_to_in_spanish(
     desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, smtp: SmtpSimulator
 ) -> None:
     await book(desk, "follow-up", TEN, patient=ASH | {"language": "es"})
-    await send_all(post)
+    await send_all(post, SOON)
     assert "su cita es el mar 8 dic 10:00 AM" in twilio.accepted[0].body
     assert "8 de diciembre" in smtp.received[0].message["Subject"]
 
@@ -207,7 +142,7 @@ async def test_many_workers_at_once_send_each_message_once(
         )  # fmt: skip
         assert answer.status_code == 201, answer.text
     await asyncio.gather(*(send_due(post, now=(NOW + MINUTE).astimezone(UTC)) for _ in range(5)))
-    await send_all(post)
+    await send_all(post, SOON)
     assert len(twilio.accepted) == 12
     assert len({text.to for text in twilio.accepted}) == 12
 
@@ -249,7 +184,7 @@ async def test_nobody_is_texted_after_they_withdrew(
     visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
     withdrawn = ASH | {"email": None, "sms_consent": {"granted": False, "wording_version": "2026-11"}}
     await book(desk, "follow-up", "2026-12-09T10:00:00-05:00", patient=withdrawn)
-    await send_all(post)
+    await send_all(post, SOON)
     await send_all(post, VISIT_AT - timedelta(hours=20))
     assert twilio.accepted == []
     assert set((await states(desk, visit)).values()) == {"suppressed"}
@@ -260,7 +195,7 @@ async def test_what_certainly_did_not_leave_is_tried_again_later(
 ) -> None:
     visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
     twilio.faults.append(BUSY)
-    await send_all(post)
+    await send_all(post, SOON)
     assert (await states(desk, visit))[("booked", "sms")] == "pending"
     assert twilio.accepted == []
     await send_all(post, NOW + timedelta(minutes=10))
@@ -275,28 +210,26 @@ async def test_what_may_have_left_is_asked_for_and_never_sent_twice(
         await pool.execute("delete from occupancy")
         visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
         twilio.faults.append(fault)
-        await send_all(post)
+        await send_all(post, SOON)
         assert (await states(desk, visit))[("booked", "sms")] == "unknown"
         await send_all(post, NOW + timedelta(minutes=10))
         assert len(twilio.accepted) == 1
-        await let_time_pass_for_doubts(pool, 2)
-        assert await settle_doubts(post) == 1
+        assert await ask(post, NOW + MINUTE) == 0
+        assert await ask(post, NOW + MINUTE + SECOND) == 1
         assert (await states(desk, visit))[("booked", "sms")] == "sent"
         await send_all(post, NOW + timedelta(minutes=20))
         assert len(twilio.accepted) == 1
 
 
 async def test_what_the_provider_shows_no_trace_of_goes_again(
-    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, pool: Pool
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
 ) -> None:
     visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
     twilio.faults.append(BROKEN)
-    await send_all(post)
-    await let_time_pass_for_doubts(pool, 1)
-    await settle_doubts(post)
+    await send_all(post, SOON)
+    await ask(post, NOW + MINUTE + SECOND)
     assert (await states(desk, visit))[("booked", "sms")] == "unknown"
-    await let_time_pass_for_doubts(pool, 2)
-    await settle_doubts(post)
+    await ask(post, NOW + MINUTE + 2 * SECOND)
     assert (await states(desk, visit))[("booked", "sms")] == "pending"
     await send_all(post, NOW + timedelta(minutes=10))
     assert len(twilio.accepted) == 1
@@ -307,33 +240,35 @@ async def test_a_sender_that_died_leaves_doubt_and_not_a_second_message(
     desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, pool: Pool
 ) -> None:
     visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
-    await send_all(post)
+    await send_all(post, SOON)
     # As if the process had been killed between the provider's answer and our writing it down.
     await pool.execute("delete from provider_messages")
+    lease_ends = NOW + MINUTE + timedelta(seconds=60)
     await pool.execute(
         """update messages set state = 'sending', lease_token = gen_random_uuid(), provider_id = null,
-            lease_until = now() - interval '1 second' where template = 'booked'"""
+            lease_until = $1 where template = 'booked'""",
+        lease_ends,
     )
     await pool.execute("update message_attempts set outcome = null, finished_at = null")
-    await settle_doubts(post)
+    await ask(post, lease_ends)
+    assert (await states(desk, visit))[("booked", "sms")] == "sending"
+    await ask(post, lease_ends + SECOND)
     assert (await states(desk, visit))[("booked", "sms")] == "unknown"
-    await let_time_pass_for_doubts(pool, 2)
-    await settle_doubts(post)
+    await ask(post, lease_ends + 2 * SECOND)
     assert (await states(desk, visit))[("booked", "sms")] == "sent"
     assert len(twilio.accepted) == 1
 
 
 async def test_a_reminder_never_overtakes_the_message_before_it(
-    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, pool: Pool
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
 ) -> None:
     visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
     twilio.faults.append(BROKEN_AFTERWARDS)
-    await send_all(post)
+    await send_all(post, SOON)
     await act(desk, visit, "cancel", reason="asked by phone")
     await send_all(post, NOW + timedelta(minutes=3))
     assert len(twilio.accepted) == 1
-    await let_time_pass_for_doubts(pool, 2)
-    await settle_doubts(post)
+    await ask(post, NOW + timedelta(minutes=4))
     await send_all(post, NOW + timedelta(minutes=5))
     assert ["canceled" in text.body for text in twilio.accepted] == [False, True]
 
@@ -343,7 +278,7 @@ async def test_a_refused_text_says_why_in_plain_words(
 ) -> None:
     visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
     twilio.faults.append(refusal(21610))
-    await send_all(post)
+    await send_all(post, SOON)
     (message,) = [one for one in await messages_of(desk, visit) if one["template"] == "booked"]
     assert (message["state"], message["error_code"]) == ("failed", "21610")
     assert message["reason"]
@@ -356,7 +291,7 @@ async def test_a_refused_mailbox_is_not_written_to_again(
 ) -> None:
     visit = (await book(desk, "follow-up", TEN)).json()
     smtp.faults["rcpt"].append(smtp_refusal("550 5.1.1 no such user"))
-    await send_all(post)
+    await send_all(post, SOON)
     await send_all(post, NOW + timedelta(hours=1))
     assert (await states(desk, visit))[("booked", "email")] == "failed"
     assert smtp.received == []
@@ -365,21 +300,27 @@ async def test_a_refused_mailbox_is_not_written_to_again(
 async def test_a_running_worker_sends_at_once_and_stops_cleanly(
     desk: httpx.AsyncClient, sending: Settings, twilio: TwilioSimulator, smtp: SmtpSimulator, pool: Pool
 ) -> None:
-    # The worker goes by the database's clock, so the text hours must hold whenever this test runs.
+    # A worker goes by the database's clock, so this test does, and texts may go at any hour.
     await pool.execute("""update clinics set settings = jsonb_set(settings, '{text_window}', '[0, 1440]')""")
     stop = asyncio.Event()
-    with time_machine.travel(datetime.now(UTC), tick=True):
+    today = await pool.fetchval("select now()")
+    with time_machine.travel(today, tick=True):
         worker = asyncio.create_task(run_worker(sending, stop))
-        await until(lambda: pool.fetchval("select count(*) from worker_heartbeats"))
-        assert (await desk.get("/health/ready")).status_code == 200
-        answer = await book(desk, "follow-up", TEN)
-        assert answer.status_code == 201, answer.text
-        # Due by the clock that the tests travel in, so it is made due by the database's.
-        await pool.execute("update messages set not_before = now() where kind = 'booked'")
-        await pool.execute("select pg_notify('messages', '')")
-        await until(lambda: both_arrived(twilio, smtp))
-        stop.set()
-        await asyncio.wait_for(worker, timeout=5)
+        try:
+            await until(lambda: pool.fetchval("select count(*) from worker_heartbeats"))
+            assert (await desk.get("/health/ready")).status_code == 200
+            week = [f"{today + timedelta(days=days):%Y-%m-%dT00:00:00Z}" for days in (7, 14)]
+            asked = {"visit_type": "follow-up", "from": week[0], "to": week[1]}
+            slots = (await desk.get("/api/v1/slots", params=asked)).json()["items"]
+            answer = await book(desk, "follow-up", slots[0]["starts_at"])
+            assert answer.status_code == 201, answer.text
+            # The application planned it for the hours it knows.
+            await pool.execute("update messages set not_before = now() where kind = 'booked'")
+            await pool.execute("select pg_notify('messages', '')")
+            await until(lambda: both_arrived(twilio, smtp))
+        finally:
+            stop.set()
+            await asyncio.wait_for(worker, timeout=5)
     assert await pool.fetchval("select count(*) from worker_heartbeats") == 0
     assert len(twilio.accepted) == len(smtp.received) == 1
 
@@ -417,29 +358,27 @@ async def test_an_undone_confirmation_does_not_remind_twice(
 
 
 async def test_an_email_in_doubt_goes_once_more_and_then_to_a_person(
-    desk: httpx.AsyncClient, post: Post, smtp: SmtpSimulator, pool: Pool
+    desk: httpx.AsyncClient, post: Post, smtp: SmtpSimulator
 ) -> None:
     visit = (await book(desk, "follow-up", TEN, patient=ASH | {"sms_consent": None})).json()
     for number in range(6):
         smtp.faults["message"].append(DROP_MAIL_AFTERWARDS)
         await send_all(post, NOW + timedelta(minutes=10 * (number + 1)))
-        await let_time_pass_for_doubts(pool, 3)
-        await settle_doubts(post)
+        await ask(post, NOW + timedelta(minutes=10 * (number + 1) + 1))
     assert len(smtp.received) == 2
     assert len({mail.message["Message-ID"] for mail in smtp.received}) == 1
     assert (await states(desk, visit))[("booked", "email")] == "dead"
 
 
 async def test_a_provider_that_does_not_answer_is_asked_again_before_anything_is_resent(
-    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator, pool: Pool
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
 ) -> None:
     visit = (await book(desk, "follow-up", TEN, patient=ASH | {"email": None})).json()
     twilio.faults.append(BROKEN_AFTERWARDS)
-    await send_all(post)
+    await send_all(post, SOON)
     twilio.list_faults.extend([BROKEN, BROKEN])
     for number in range(3):
-        await let_time_pass_for_doubts(pool, 3)
-        await settle_doubts(post)
+        await ask(post, NOW + timedelta(minutes=10 * number + 5))
         await send_all(post, NOW + timedelta(minutes=10 * (number + 1)))
     assert len(twilio.accepted) == 1
     assert (await states(desk, visit))[("booked", "sms")] == "sent"
@@ -451,7 +390,7 @@ async def test_a_message_without_words_does_not_stop_the_others(
     lost = (await book(desk, "follow-up", TEN, patient=ASH | {"sms_consent": None})).json()
     await pool.execute("update messages set template = 'gone' where kind = 'booked'")
     await book(desk, "follow-up", "2026-12-09T10:00:00-05:00", patient=JO | {"email": "jo@example.com"})
-    await send_all(post)
+    await send_all(post, SOON)
     assert [mail.recipients for mail in smtp.received] == [("jo@example.com",)]
     assert (await states(desk, lost))[("gone", "email")] == "dead"
 

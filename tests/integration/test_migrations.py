@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
 from scheduler import migrate
+from scheduler.domain.patients import name_key
 from scheduler.errors import ConfigurationError
 from scheduler.ids import new_id
 from scheduler.store.schema import current_revision, newest_revision
@@ -149,13 +151,33 @@ def partitioned_by_clinic(schema: str) -> str:
     return re.sub(r"^create table (\w+) \((.*?)^\);", split, schema, flags=re.MULTILINE | re.DOTALL)
 
 
+def revisions() -> list[Any]:
+    """Return the modules of all revisions, oldest first; each follows the one before."""
+    names = sorted(path.stem for path in (migrate.MIGRATIONS / "versions").glob("[0-9]*.py"))
+    modules = [importlib.import_module(f"migrations.versions.{name}") for name in names]
+    assert [module.down_revision for module in modules] == [None, *(module.revision for module in modules[:-1])]
+    assert modules[-1].revision == newest_revision()
+    return modules
+
+
+async def columns(connection: "asyncpg.Connection[asyncpg.Record]", *, partitions: bool) -> set[tuple[str, str]]:
+    """Return every column of the split tables; or of their parts, under the names of the tables."""
+    rows = await connection.fetch(
+        "select regexp_replace(relname, case when relispartition then '_[01]$' else '$' end, ''), attname "
+        "from pg_class join pg_attribute on attrelid = pg_class.oid where attnum > 0 and not attisdropped "
+        "and relispartition = $1 and relkind = case when $1 then 'r' else 'p' end::\"char\"",
+        partitions,
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
 async def test_the_whole_schema_loads_split_by_clinic_and_still_refuses_an_overlap(
     connection: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
     if connection.get_server_version().major < PARTITIONED_EXCLUSION:
         pytest.skip("exclusion constraints on partitioned tables need PostgreSQL 18")
-    revision = importlib.import_module("migrations.versions.0001_the_clinic_and_its_visits")
-    await connection.execute(partitioned_by_clinic(revision.UP))
+    for revision in revisions():
+        await connection.execute(partitioned_by_clinic(revision.UP))
     split = {row[0] for row in await connection.fetch("select partrelid::regclass::text from pg_partitioned_table")}
     tenant = {
         row[0]
@@ -165,7 +187,8 @@ async def test_the_whole_schema_loads_split_by_clinic_and_still_refuses_an_overl
         )
     }
     assert split == tenant
-    assert {"occupancy", "visits", "messages", "patients"} <= split
+    assert {"occupancy", "visits", "messages", "patients", "webhook_deliveries", "desk_tasks", "visit_links"} <= split
+    assert await columns(connection, partitions=False) == await columns(connection, partitions=True)
 
     # The rows that occupancy refers to are beside the point.
     await connection.execute("set session_replication_role = replica")
@@ -187,3 +210,71 @@ async def occupy(connection: "asyncpg.Connection[asyncpg.Record]", clinic_id: UU
         new_id(),
         asyncpg.Range(starts_at, starts_at + timedelta(minutes=30)),
     )
+
+
+# How names were compared before 0006: the letters that NFKD does not make plain stayed as they were.
+CURLY, STRAIGHT, RAISED = "o\u2019neil\x1fpat", "o'neil\x1fpat", "o\u02bcneil\x1fpat"
+
+
+@pytest.fixture
+async def before_0006(empty: str, connection: "asyncpg.Connection[asyncpg.Record]") -> UUID:
+    """Migrate to the schema before 0006 and return the id of the only clinic."""
+    migrate.upgrade(empty, "0005")
+    clinic_id = new_id()
+    await connection.execute(
+        "insert into clinics (id, code, position, timezone, settings) values ($1, 'a', 1, 'UTC', '{}')", clinic_id
+    )
+    return clinic_id
+
+
+async def add_patient(
+    connection: "asyncpg.Connection[asyncpg.Record]", clinic_id: UUID, key: str, phone: str = "+12015550142"
+) -> UUID:
+    patient_id = new_id()
+    await connection.execute(
+        "insert into patients (clinic_id, id, given_name, family_name, name_key, phone, language) "
+        "values ($1, $2, 'Pat', $3, $4, $5, 'en')",
+        clinic_id,
+        patient_id,
+        key.partition("\x1f")[0],
+        key,
+        phone,
+    )
+    return patient_id
+
+
+async def keys(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[UUID, str]:
+    return {row["id"]: row["name_key"] for row in await connection.fetch("select id, name_key from patients")}
+
+
+async def test_names_on_file_are_compared_as_new_ones_are(
+    empty: str, connection: "asyncpg.Connection[asyncpg.Record]", before_0006: UUID
+) -> None:
+    names: dict[UUID, str] = {}
+    for number, mark in enumerate("\u2018\u2019\u201b\u02bb\u02bc`\u2032\u2010\u2012\u2013\u2014\u2015\u2212'- "):
+        family = f"o{mark}neil"
+        names[await add_patient(connection, before_0006, f"{family}\x1fpat", f"+1201555{number:04}")] = family
+    migrate.upgrade(empty, "0006")
+    assert await keys(connection) == {patient_id: name_key(family, "Pat") for patient_id, family in names.items()}
+    assert set((await keys(connection)).values()) == {"o'neil\x1fpat", "o-neil\x1fpat", "o neil\x1fpat"}
+
+
+async def test_of_two_files_of_one_person_the_one_with_the_plain_key_keeps_it_and_neither_is_lost(
+    empty: str, connection: "asyncpg.Connection[asyncpg.Record]", before_0006: UUID
+) -> None:
+    curly = await add_patient(connection, before_0006, CURLY)
+    straight = await add_patient(connection, before_0006, STRAIGHT)
+    elsewhere = await add_patient(connection, before_0006, CURLY, "+12015550143")
+    migrate.upgrade(empty, "0006")
+    assert await keys(connection) == {curly: CURLY, straight: STRAIGHT, elsewhere: STRAIGHT}
+
+
+async def test_of_two_files_with_neither_key_plain_the_older_gets_it(
+    empty: str, connection: "asyncpg.Connection[asyncpg.Record]", before_0006: UUID
+) -> None:
+    older = await add_patient(connection, before_0006, RAISED)
+    newer = await add_patient(connection, before_0006, CURLY)
+    migrate.upgrade(empty, "0006")
+    assert await keys(connection) == {older: STRAIGHT, newer: CURLY}
+    migrate.downgrade(empty, "0005")
+    assert await keys(connection) == {older: STRAIGHT, newer: CURLY}

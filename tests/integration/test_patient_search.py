@@ -170,3 +170,41 @@ async def test_a_search_among_thousands_uses_the_indexes(
     assert "Seq Scan" not in planner.plan, planner.plan
     for index in indexes:
         assert f" {index} " in planner.plan, planner.plan
+
+
+async def test_somebody_is_found_and_known_again_with_any_apostrophe(
+    desk: httpx.AsyncClient, pool: Pool, clinic: Clinic
+) -> None:
+    await put_on_file(pool, clinic, ("Pat", "O\u2019Neil", "0142"))
+    for typed in ("O'Neil", "o\u2019neil", "pat o`n"):
+        assert await look_for(desk, typed) == ["Pat O\u2019Neil"]
+    response = await desk.post(
+        "/api/v1/patients", json={"given_name": "Pat", "family_name": "O'Neil", "phone": "201 555 0142"}
+    )
+    assert response.status_code in (200, 409), response.text
+    assert await pool.fetchval("select count(*) from patients") == 1
+
+
+async def test_two_old_files_of_one_person_are_both_listed_once_and_both_can_be_changed(
+    desk: httpx.AsyncClient, pool: Pool, clinic: Clinic
+) -> None:
+    await put_on_file(pool, clinic, ("Pat", "O'Neil", "0142"))
+    # As an older release compared names: what the migration of keys leaves where two are the same person.
+    await pool.execute(
+        """insert into patients (clinic_id, id, given_name, family_name, name_key, phone, language)
+        values ($1, $2, 'Pat', $3, $4, '+12015550142', 'en')""",
+        clinic.id, new_id(), "O\u2019Neil", "o\u2019neil\x1fpat",
+    )  # fmt: skip
+    seen: list[dict[str, Any]] = []
+    params: dict[str, Any] = {"q": "0142", "limit": 1}
+    while params:
+        page = (await desk.get("/api/v1/patients", params=params)).json()
+        seen += page["items"]
+        assert len(seen) <= 2
+        params = {"q": "0142", "limit": 1, "cursor": page["next_cursor"]} if page["next_cursor"] else {}
+    assert [one["family_name"] for one in seen] == ["O'Neil", "O\u2019Neil"]
+    for one in seen:
+        changed = await desk.patch(f"/api/v1/patients/{one['id']}", json={"email": "pat@example.com"})
+        assert changed.status_code == 200, changed.text
+    refused = await desk.patch(f"/api/v1/patients/{seen[1]['id']}", json={"family_name": "O'Neil"})
+    assert (refused.status_code, refused.json()["patient_id"]) == (409, seen[0]["id"])

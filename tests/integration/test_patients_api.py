@@ -219,7 +219,7 @@ async def test_planned_emails_go_to_the_new_address_and_nowhere_without_one(
     assert await planned(pool, "email") == {("pending", "new@example.com", "en")}
     await change(desk, patient, email=None)
     assert {state for state, *_ in await planned(pool, "email")} == {"suppressed"}
-    assert {channel for channel, _ in await sent_by(pool, datetime.fromisoformat(TEN) - timedelta(hours=1))} == {"sms"}
+    assert {channel for channel, _ in await sent_by(pool, datetime.fromisoformat(TEN) - timedelta(hours=23))} == {"sms"}
     await change(desk, patient, email="back@example.com")
     # What was due at once while there was no address is past; the reminders are still to come.
     rows = await pool.fetch("select kind, state from messages where channel = 'email' and address = 'back@example.com'")
@@ -240,7 +240,7 @@ async def test_somebody_who_gives_an_email_later_is_reminded_of_the_visits_they_
 async def test_consent_stays_with_the_number_it_was_given_for(desk: httpx.AsyncClient, pool: Pool) -> None:
     """After a new number no text leaves until somebody agrees for it; the old number's word comes back with it."""
     patient = (await book(desk, "eval-run", TEN, patient=ASH | {"email": None})).json()["patient"]
-    late = datetime.fromisoformat(TEN) - timedelta(hours=1)
+    late = datetime.fromisoformat(TEN) - timedelta(hours=23)
     assert {address for _, address in await sent_by(pool, late)} == {"+12015550142"}
     moved = await change(desk, patient, phone=OTHER_PHONE)
     assert (moved["phone"], moved["sms_consent"]) == (OTHER_DIALLED, None)
@@ -280,7 +280,7 @@ async def test_what_comes_back_unsent_goes_to_where_the_patient_is_by_then(
     await pool.execute("update messages set state = 'sending', lease_token = gen_random_uuid()")
     await change(desk, patient, phone=OTHER_PHONE, email="new@example.com", language="es")
     await pool.execute("update messages set state = 'pending', lease_token = null")
-    late = datetime.fromisoformat(TEN) - timedelta(hours=1)
+    late = datetime.fromisoformat(TEN) - timedelta(hours=37)
     assert set(await sent_by(pool, late)) == {
         ("email", "new@example.com"),
         *([("sms", OTHER_DIALLED)] if agreed else []),
@@ -314,7 +314,7 @@ async def test_texts_agreed_to_later_are_planned_and_email_refused_is_not_sent(
     refused = await say(desk, visit["patient"], "email", granted=False)
     assert refused["address"] == "ash@example.com"
     assert {state for state, *_ in await planned(pool, "email")} == {"suppressed"}
-    late = datetime.fromisoformat(TEN) - timedelta(hours=1)
+    late = datetime.fromisoformat(TEN) - timedelta(hours=23)
     assert {channel for channel, _ in await sent_by(pool, late)} == {"sms"}
     # Also one that slipped through, such as one that was being sent just then.
     await pool.execute("update messages set state = 'pending'")
@@ -344,7 +344,11 @@ async def test_every_word_about_messages_is_kept_with_who_when_how_and_for_which
     assert datetime.fromisoformat(said[1]["recorded_at"]).utcoffset() is not None
     assert (await desk.get(f"/api/v1/patients/{patient['id']}")).json()["sms_consent"] is False
     assert await trace(pool, "patient.declined") == [
-        ("patient.declined", patient["id"], {"channel": "sms", "method": "phone", "wording_version": "2026-11"})
+        (
+            "patient.declined",
+            patient["id"],
+            {"channel": "sms", "scope": "visits", "method": "phone", "wording_version": "2026-11"},
+        )
     ]
 
 

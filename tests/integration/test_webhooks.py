@@ -23,8 +23,9 @@ from scheduler.domain.webhooks import Reach
 from scheduler.ids import new_id
 from scheduler.services import webhook_delivery
 from scheduler.services.api_keys import SCOPES, create_api_key
-from scheduler.services.delivery import Post, send_due, settle_doubts
+from scheduler.services.delivery import Post, send_due
 from scheduler.services.directory import Directory
+from scheduler.services.doubts import settle_doubts
 from scheduler.services.webhook_delivery import Courier, deliver_due
 from scheduler.services.webhooks import announce_failed_message
 from scheduler.settings import Settings

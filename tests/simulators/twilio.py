@@ -11,7 +11,7 @@ import base64
 import random
 import secrets
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -27,6 +27,8 @@ from tests.simulators.twilio_shapes import (
     ACCOUNT_SID,
     AUTH_TOKEN,
     OUR_NUMBER,
+    START_WORDS,
+    STOP_WORDS,
     VERSION,
     Accepted,
     as_json,
@@ -81,8 +83,12 @@ class TwilioSimulator:
     ``accepted`` holds every message taken, oldest first; ``forms`` and ``lists`` hold every create and list as it came,
     whatever became of it, and ``request_ids`` what the answer to a create called itself, by the message's body.
     ``faults`` are met by the next creates in order, ``list_faults`` by the next lists; when ``faults`` are used up,
-    ``chances`` (fault and probability) apply. Each of ``callbacks`` is sent in turn once a message is taken.
-    ``list_lag`` is how many seconds the list takes to show a message. ``peers`` are the connections ever made.
+    ``chances`` (fault and probability) apply. ``list_lag`` is how many seconds the list takes to show a message.
+    ``opted_out`` are numbers whose owners wrote STOP, to which nothing is taken. ``peers`` are the connections made.
+
+    Each of ``callbacks`` (a status, or ``status:error code``) is sent in turn, ``callback_delay`` seconds apart, once a
+    message is taken; or all by themselves, in whatever order comes of it, where they are ``shuffled``. Of all
+    callbacks ``callback_loss`` never come and ``callback_repeats`` come twice.
     """
 
     def __init__(
@@ -91,6 +97,9 @@ class TwilioSimulator:
         port: int = 0,
         callbacks: Sequence[str] = (),
         callback_delay: float = 0.0,
+        callback_loss: float = 0.0,
+        callback_repeats: float = 0.0,
+        shuffled: bool = False,
         list_lag: float = 0.0,
         chances: Sequence[tuple[Fault, float]] = (),
         seed: int = 0,
@@ -99,6 +108,9 @@ class TwilioSimulator:
         self.port = port
         self.callbacks = callbacks
         self.callback_delay = callback_delay
+        self.callback_loss = callback_loss
+        self.callback_repeats = callback_repeats
+        self.shuffled = shuffled
         self.list_lag = list_lag
         self.chances = chances
         self.faults: deque[Fault] = deque()
@@ -107,6 +119,7 @@ class TwilioSimulator:
         self.forms: list[dict[str, str]] = []
         self.request_ids: dict[str, str] = {}
         self.lists: list[dict[str, str]] = []
+        self.opted_out: set[str] = set()
         self.callback_answers: list[int | str] = []
         self.peers: set[object] = set()
         self._random = random.Random(seed)
@@ -146,12 +159,42 @@ class TwilioSimulator:
         """Wait until every callback under way has been sent."""
         await asyncio.gather(*self._tasks)
 
+    async def text_us(self, base_url: str, sender: str, body: str, **more: str) -> aiohttp.ClientResponse:
+        """Bring the service a text from somebody, as the webhook of our number is set up; return its answer, read.
+
+        ``more`` are further fields of the form, such as OptOutType, or a MessageSid that came before. A word to stop or
+        start has its effect on what is taken from us first.
+        """
+        word = body.strip().upper()
+        if word in STOP_WORDS:
+            self.opted_out.add(sender)
+        elif word in START_WORDS:
+            self.opted_out.discard(sender)
+        fields = {
+            "AccountSid": ACCOUNT_SID, "ApiVersion": VERSION, "MessageSid": "SM" + secrets.token_hex(16),
+            "From": sender, "To": OUR_NUMBER, "Body": body, "NumMedia": "0", "NumSegments": "1", "FromState": "",
+        } | more  # fmt: skip
+        return await self._post_signed(f"{base_url}/hooks/twilio/inbound", fields)
+
+    async def report(self, base_url: str, message_id: object, sid: str, status: str, **more: str) -> int:
+        """Tell the service how far a message is, whatever we think of it ourselves; return the status it answers."""
+        fields = {"AccountSid": ACCOUNT_SID, "MessageSid": sid, "MessageStatus": status} | more
+        return (await self._post_signed(f"{base_url}/hooks/twilio/status/{message_id}", fields)).status
+
+    async def _post_signed(self, url: str, fields: dict[str, str]) -> aiohttp.ClientResponse:
+        signature = RequestValidator(AUTH_TOKEN).compute_signature(url, fields)
+        async with self._session.post(url, data=fields, headers={"X-Twilio-Signature": signature}) as answer:
+            await answer.read()
+            return answer
+
     async def _create(self, request: web.Request) -> web.StreamResponse:
         form = {name: str(value) for name, value in (await request.post()).items()}
         self.forms.append(form)
         self.request_ids[form.get("Body", "")] = request[_REQUEST_ID]
         if code := lacking(form):
             return error_answer(400, code)
+        if form["To"] in self.opted_out:
+            return error_answer(400, 21610)
         fault = self.faults.popleft() if self.faults else self._chance()
         if fault and not fault.accepted:
             return await self._suffer(request, fault)
@@ -222,17 +265,30 @@ class TwilioSimulator:
     async def _call_back(self, message: Accepted, address: str) -> None:
         # What follows "#" is for Twilio: how to connect. It is neither requested nor signed.
         url = urldefrag(address).url
-        for status in self.callbacks:
-            await asyncio.sleep(self.callback_delay)
-            message.status = status
-            fields = {
-                "AccountSid": ACCOUNT_SID, "ApiVersion": VERSION, "MessageSid": message.sid, "MessageStatus": status,
-                "SmsSid": message.sid, "SmsStatus": status, "To": message.to, "From": message.sender or OUR_NUMBER,
-            }  # fmt: skip
-            signature = RequestValidator(AUTH_TOKEN).compute_signature(url, fields)
+        steps = [self._report(message, url, status) for status in self.callbacks]
+        if self.shuffled:
+            await asyncio.gather(*(self._after(self._random.uniform(0, self.callback_delay), step) for step in steps))
+        else:
+            for step in steps:
+                await self._after(self.callback_delay, step)
+
+    async def _after(self, seconds: float, step: Coroutine[Any, Any, None]) -> None:
+        await asyncio.sleep(seconds)
+        await step
+
+    async def _report(self, message: Accepted, url: str, status_and_code: str) -> None:
+        status, _, code = status_and_code.partition(":")
+        message.status = status
+        fields = {
+            "AccountSid": ACCOUNT_SID, "ApiVersion": VERSION, "MessageSid": message.sid, "MessageStatus": status,
+            "SmsSid": message.sid, "SmsStatus": status, "To": message.to, "From": message.sender or OUR_NUMBER,
+            **({"ErrorCode": code} if code else {}),
+        }  # fmt: skip
+        if self._random.random() < self.callback_loss:
+            return
+        for _ in range(2 if self._random.random() < self.callback_repeats else 1):
             try:
-                async with self._session.post(url, data=fields, headers={"X-Twilio-Signature": signature}) as answer:
-                    self.callback_answers.append(answer.status)
+                self.callback_answers.append((await self._post_signed(url, fields)).status)
             except (aiohttp.ClientError, OSError) as error:
                 self.callback_answers.append(type(error).__name__)
 
@@ -289,6 +345,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
         port=arguments.port,
         callbacks=arguments.callbacks,
         callback_delay=arguments.callback_delay,
+        callback_loss=arguments.callback_loss,
+        callback_repeats=arguments.callback_repeats,
+        shuffled=arguments.shuffled,
         list_lag=arguments.list_lag,
         chances=_chances(arguments.chance),
         seed=arguments.seed,
@@ -305,6 +364,9 @@ def main() -> None:
     parser.add_argument("--log", type=Path, help="every accepted message, one line of JSON each")
     parser.add_argument("--callbacks", nargs="*", default=[], metavar="STATUS", help="such as: sent delivered")
     parser.add_argument("--callback-delay", type=float, default=0.05)
+    parser.add_argument("--callback-loss", type=float, default=0.0)
+    parser.add_argument("--callback-repeats", type=float, default=0.0)
+    parser.add_argument("--shuffled", action="store_true", help="each callback after a delay of its own")
     parser.add_argument("--list-lag", type=float, default=0.0)
     parser.add_argument("--chance", nargs="*", default=[], metavar="FAULT=P", help=f"of {', '.join(NAMED_FAULTS)}")
     parser.add_argument("--seed", type=int, default=0)

@@ -14,6 +14,8 @@ ACCOUNT_SID = "AC" + "5" * 32
 AUTH_TOKEN = "token-of-the-simulated-account"
 VERSION = "2010-04-01"
 OUR_NUMBER = "+12015550100"
+STOP_WORDS = frozenset("STOP STOPALL UNSUBSCRIBE CANCEL END QUIT REVOKE OPTOUT".split())
+START_WORDS = frozenset("START YES UNSTOP".split())
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 

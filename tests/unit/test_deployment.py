@@ -15,6 +15,16 @@ from scheduler.settings import SETTINGS, load_settings
 
 ROOT = Path(__file__).parents[2]
 
+# Where things are inside the container, and what is for tests or other databases alone.
+OF_THE_IMAGE = {
+    "DATABASE_ALLOW_UNSAFE",
+    "DATABASE_STATEMENT_CACHE_SIZE",
+    "HOST",
+    "PORT",
+    "SCHEDULER_CLINIC",
+    "SCHEDULER_DATA",
+    "TWILIO_API_BASE_URL",
+}
 NEEDED = {"DATABASE_PASSWORD": "p" * 20, "SECRET_KEY": "k" * 40, "PUBLIC_BASE_URL": "https://clinic.example"}
 SENDING = {
     "SMS_CHANNEL": "twilio",
@@ -68,6 +78,20 @@ def test_what_compose_passes_on_is_a_valid_configuration(environment: dict[str, 
         settings = load_settings(passed)
         assert settings.sms_channel == environment.get("SMS_CHANNEL", "preview")
         assert settings.database_url == f"postgresql://scheduler:{'p' * 20}@database:5432/scheduler"
+
+
+def test_every_setting_that_an_operator_may_want_is_passed_on() -> None:
+    for service in ("prepare", "web", "worker"):
+        passed = composed(**{name: f"mine-{name}" for name in SETTINGS})[service]["environment"]
+        assert set(SETTINGS) - set(passed) == OF_THE_IMAGE
+        assert {name for name, value in passed.items() if value != f"mine-{name}"} == {"DATABASE_URL", "LOG_FORMAT"}
+
+
+def test_the_readme_has_a_row_for_every_setting_and_for_nothing_else() -> None:
+    section = (ROOT / "README.md").read_text().partition("\n## Settings\n")[2].partition("\n## ")[0]
+    names = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    told = [name for cell in names for name in re.findall("`([A-Z_]+)`", cell)]
+    assert told == list(SETTINGS)
 
 
 @pytest.mark.parametrize("name", NEEDED)

@@ -21,13 +21,25 @@ PACKAGE = Path(__file__).parents[2] / "scheduler"
 SOURCES = "".join(
     path.read_text()
     for path in [*(PACKAGE / "templates").glob("*.html"), *(PACKAGE / "web" / "pages").glob("*.py")]
-    if path.name != "words.py"
+    if path.name not in ("words.py", "visit_words.py")
 )
 
 # Said by way of a variable: the parts of the day, the fields with what can be wrong with them, and the error pages.
 FIELDS = ("given_name", "family_name", "phone", "email")
 BY_VARIABLE = {*get_args(dates.PartOfDay), *FIELDS, "then.sms", "then.email"}
-PAGES_OF_ERRORS = {"not-found", "hold-not-found", "too-busy", "wrong", "failed"}
+PAGES_OF_ERRORS = {
+    "link-expired",
+    "visit-busy",
+    "visit-failed",
+    "not-found",
+    "hold-not-found",
+    "too-busy",
+    "rate-limited",
+    "call-instead",
+    "by-phone",
+    "wrong",
+    "failed",
+}
 
 QUARTER_TO_TEN = datetime(2026, 12, 8, 9, 45, tzinfo=NEW_YORK)
 

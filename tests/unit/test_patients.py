@@ -151,3 +151,16 @@ def test_no_text_at_all_makes_the_search_reader_fail(text: str) -> None:
     if isinstance(search, PhoneSearch) and not problems:
         assert search.ending.isascii()
         assert search.ending.isdigit()
+
+
+@pytest.mark.parametrize("apostrophe", "'\u2019\u2018\u201b\u02bc\u02bb`\u2032\uff07")
+def test_a_name_is_the_same_with_whichever_apostrophe_a_keyboard_makes(apostrophe: str) -> None:
+    assert name_key(f"O{apostrophe}Neil", "Pat") == name_key("o'neil", "pat")
+    assert name_key("ONeil", "Pat") != name_key("O'Neil", "Pat")
+    assert read_search(f"o{apostrophe}ne", "?q", []) == read_search("O'Ne", "?q", [])
+
+
+@pytest.mark.parametrize("hyphen", "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d")
+def test_a_double_name_is_the_same_with_whichever_hyphen(hyphen: str) -> None:
+    assert name_key(f"Smith{hyphen}Jones", "Jo") == name_key("Smith-Jones", "Jo")
+    assert name_key("Smith Jones", "Jo") != name_key("Smith-Jones", "Jo")

@@ -1,5 +1,6 @@
 """The words of messages: both languages whole, nothing private in them, times as the clinic's clocks show them."""
 
+import re
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -8,14 +9,17 @@ import msgspec
 import pytest
 
 from scheduler.channels.segments import count
-from scheduler.channels.texts import REQUIRED, Rendered, Template, Texts, lint, load_texts, render
+from scheduler.channels.texts import REQUIRED, Rendered, Template, Texts, lint, load_texts, render, sample_link
 from scheduler.domain.clinics import LANGUAGES, Channel, Clinic, Language
+from scheduler.domain.replies import meaning_of
 from scheduler.errors import ConfigurationError
 from tests.unit.factories import NEW_YORK, make_clinic, make_visit_type
 
 DIRECTORY = Path(__file__).parents[2] / "config" / "messages"
 NAME = "Twin Boro Physical Therapy Fair Lawn"
 PHONE = "(201) 791-1100"
+BASE_URL = "https://appointments.twin-boro.example"
+LINK = sample_link(BASE_URL)
 ALL = [(channel, name, language) for channel in REQUIRED for name in REQUIRED[channel] for language in LANGUAGES]
 
 
@@ -63,7 +67,9 @@ def say(
 ) -> Rendered:
     """Say it as if it left so many days before the visit."""
     now = datetime.fromisoformat(variables["starts_at"]) - timedelta(days=days_ahead)
-    return render(texts, clinic, template=template, channel=channel, language=language, variables=variables, now=now)
+    return render(
+        texts, clinic, template=template, channel=channel, language=language, variables=variables, now=now, link=LINK
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,9 +78,9 @@ def say(
         ("en", 0, "visit today, Tue Dec 8"),
         ("en", 1, "visit tomorrow, Tue Dec 8"),
         ("en", 2, "visit Tue Dec 8"),
-        ("es", 0, "su cita es hoy, mar 8 dic"),
-        ("es", 1, "su cita es mañana, mar 8 dic"),
-        ("es", 2, "su cita es el mar 8 dic"),
+        ("es", 0, "cita hoy, mar 8 dic"),
+        ("es", 1, "cita mañana, mar 8 dic"),
+        ("es", 2, "cita el mar 8 dic"),
     ],
 )
 def test_a_reminder_says_tomorrow_only_when_that_is_so(
@@ -85,7 +91,7 @@ def test_a_reminder_says_tomorrow_only_when_that_is_so(
 
 
 def test_the_texts_that_ship_have_nothing_to_complain_about(texts: Texts) -> None:
-    assert lint(texts, NAME, PHONE) == []
+    assert lint(texts, NAME, PHONE, BASE_URL) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -122,11 +128,45 @@ def test_every_message_says_who_writes_and_where_to_call(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", REQUIRED["sms"])
-def test_no_text_message_promises_that_a_reply_is_read(texts: Texts, name: str, language: Language) -> None:
-    words = texts.languages[language]["sms"][name].text.casefold()
-    assert "reply" not in words
-    assert "responda" not in words
+def test_text_messages_ask_only_for_letters_that_are_understood(texts: Texts, language: Language) -> None:
+    asked: set[str] = set()
+    for template in texts.languages[language]["sms"].values():
+        asked |= set(re.findall(r"\b([A-Z])\b(?= |\.|\))", template.text))
+    assert asked == {"C", "R"}
+    assert (meaning_of("C"), meaning_of("R")) == ("confirm", "reschedule")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_answer_about_no_visit_needs_to_know_of_none(texts: Texts, clinic: Clinic, language: Language) -> None:
+    for name in ("resched_request_ack", "which_visit", "unknown_reply", "help_ack", "optin_ack", "optin_confirm"):
+        now = datetime(2026, 12, 8, tzinfo=UTC)
+        said = render(texts, clinic, template=name, channel="sms", language=language, variables={}, now=now)
+        assert PHONE in said.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_link_is_in_every_email_and_in_the_text_that_offers_another_time(
+    texts: Texts, clinic: Clinic, language: Language
+) -> None:
+    moved = at("2026-12-08T09:45", was="2026-12-07T09:45")
+    for name in REQUIRED["email"]:
+        email = say(texts, clinic, name, "email", language, moved)
+        assert f": {LINK}\n" in email.text
+        assert f'<a class="action" href="{LINK}">' in email.html
+    assert LINK in say(texts, clinic, "resched_link", "sms", language, moved).text
+
+
+def test_an_email_without_a_link_leaves_its_line_out(texts: Texts, clinic: Clinic) -> None:
+    variables, now = at("2026-12-08T09:45"), datetime(2026, 12, 1, tzinfo=UTC)
+    email = render(texts, clinic, template="booked", channel="email", language="en", variables=variables, now=now)
+    assert "online" not in email.text
+    assert PHONE in email.text
+
+
+def test_a_web_address_that_makes_a_text_too_long_is_complained_about(texts: Texts) -> None:
+    problems = lint(texts, NAME, PHONE, f"https://{'a' * 60}.example")
+    assert {problem.partition(" ")[0] for problem in problems} == {"en.toml:", "es.toml:"}
+    assert all("sms.resched_link takes 2 GSM-7 segments" in problem for problem in problems)
 
 
 @pytest.mark.parametrize(
@@ -258,6 +298,7 @@ def with_text(texts: Texts, language: Language, channel: Channel, name: str, tem
         ("{clinic}: {when} {phone} ç", "takes 2 UCS-2 segments"),
         ("{clinic}: {whenever} {phone}", "holds the unknown placeholder {whenever}."),
         ("{clinic}: {old} {phone}", "holds the unknown placeholder {old}."),
+        ("{clinic}: you are booked {when}. {link} or {phone}. STOP to opt out.", "takes 2 GSM-7 segments"),
         ("{clinic}: {bring} {phone}", "holds the unknown placeholder {bring}."),
         ("{clinic.id}: {when} {phone}", "holds the unknown placeholder {clinic.id}."),
         ("{clinic!r}: {when} {phone}", "holds the unknown placeholder {clinic!r}."),
@@ -266,26 +307,28 @@ def with_text(texts: Texts, language: Language, channel: Channel, name: str, tem
     ],
 )  # fmt: skip
 def test_a_text_that_should_not_be_sent_is_complained_about(texts: Texts, text: str, complaint: str) -> None:
-    problems = lint(with_text(texts, "en", "sms", "booked", Template(text=text)), NAME, PHONE)
+    problems = lint(with_text(texts, "en", "sms", "booked", Template(text=text)), NAME, PHONE, BASE_URL)
     assert any(complaint in problem for problem in problems), problems
 
 
 def test_accents_do_not_hide_a_clinical_word(texts: Texts) -> None:
     template = Template(subject="Su cita", text="Rehabilitación y Cirugía. {phone}")
-    problems = lint(with_text(texts, "es", "email", "booked", template), NAME, PHONE)
+    problems = lint(with_text(texts, "es", "email", "booked", template), NAME, PHONE, BASE_URL)
     assert [problem.partition("word ")[2] for problem in problems] == ["'cirugia'.", "'rehabilitacion'."]
 
 
 def test_a_text_in_one_language_alone_is_complained_about(texts: Texts) -> None:
     extra = with_text(texts, "en", "sms", "reminder_48h", Template(text="{clinic} {when} {phone}"))
-    assert lint(extra, NAME, PHONE) == ["es.toml: sms.reminder_48h is missing."]
-    assert lint(with_text(texts, "es", "email", "booked", None), NAME, PHONE) == ["es.toml: email.booked is missing."]
+    assert lint(extra, NAME, PHONE, BASE_URL) == ["es.toml: sms.reminder_48h is missing."]
+    assert lint(with_text(texts, "es", "email", "booked", None), NAME, PHONE, BASE_URL) == [
+        "es.toml: email.booked is missing."
+    ]
 
 
 def test_a_clinics_own_rung_of_the_ladder_may_be_added_in_both_languages(texts: Texts, clinic: Clinic) -> None:
     own = Template(text="{clinic}: {when}. {phone}")
     both = with_text(with_text(texts, "en", "sms", "reminder_48h", own), "es", "sms", "reminder_48h", own)
-    assert lint(both, NAME, PHONE) == []
+    assert lint(both, NAME, PHONE, BASE_URL) == []
     text = say(both, clinic, "reminder_48h", "sms", "es", at("2026-12-08T09:45")).text
     assert text == f"{NAME}: mar 8 dic 9:45 AM. {PHONE}"
 

@@ -20,7 +20,9 @@ from scheduler.web.reading import (
 BookingCase = Callable[[], Awaitable[BookedVisit]]
 
 
-def read_booking(connection: Connection, caller: Caller, data: VisitBody, now: datetime) -> BookingCase:
+def read_booking(
+    connection: Connection, caller: Caller, data: VisitBody, now: datetime, *, secret_key: str
+) -> BookingCase:
     """Return the use case that a booking's body asks for.
 
     Raises InvalidRequest with every field at fault, or Unauthorized where the public books without a hold or for
@@ -29,8 +31,8 @@ def read_booking(connection: Connection, caller: Caller, data: VisitBody, now: d
     problems = Problems()
     booking = _read_patient(caller, data, problems, now)
     if data.hold_id is not None:
-        return _from_hold(connection, caller, data, booking, problems, now)
-    return _direct(connection, caller, data, booking, problems, now)
+        return _from_hold(connection, caller, data, booking, problems, now, secret_key)
+    return _direct(connection, caller, data, booking, problems, now, secret_key)
 
 
 def _read_patient(caller: Caller, data: VisitBody, problems: Problems, now: datetime) -> Booking:
@@ -49,8 +51,9 @@ def _read_patient(caller: Caller, data: VisitBody, problems: Problems, now: date
 
 
 def _from_hold(
-    connection: Connection, caller: Caller, data: VisitBody, booking: Booking, problems: Problems, now: datetime
-) -> BookingCase:
+    connection: Connection, caller: Caller, data: VisitBody, booking: Booking, problems: Problems, now: datetime,
+    secret_key: str,
+) -> BookingCase:  # fmt: skip
     hold_id, token = data.hold_id, data.hold_token
     for name in ("visit_type", "starts_at", "therapist", "room", "overbook"):
         if getattr(data, name) is not None:
@@ -59,12 +62,15 @@ def _from_hold(
         problems.add("/hold_token", "missing", "Send the token that came with the hold")
     problems.settle()
     assert hold_id is not None and token is not None  # noqa: S101, PT018 - settled above
-    return lambda: book_hold(connection, caller.clinic, booking, hold_id, token, actor=caller.actor, now=now)
+    return lambda: book_hold(
+        connection, caller.clinic, booking, hold_id, token, secret_key=secret_key, actor=caller.actor, now=now
+    )
 
 
 def _direct(
-    connection: Connection, caller: Caller, data: VisitBody, booking: Booking, problems: Problems, now: datetime
-) -> BookingCase:
+    connection: Connection, caller: Caller, data: VisitBody, booking: Booking, problems: Problems, now: datetime,
+    secret_key: str,
+) -> BookingCase:  # fmt: skip
     caller.require("visits:write")
     clinic = caller.clinic
     therapist = read_therapist(data.therapist, "/therapist", problems, clinic)
@@ -81,5 +87,5 @@ def _direct(
     overbook_reason = data.overbook.reason if data.overbook else None
     return lambda: book(
         connection, clinic, booking, visit_type, starts_at, therapist=therapist, room=room,
-        overbook_reason=overbook_reason, actor=caller.actor, now=now,
+        overbook_reason=overbook_reason, secret_key=secret_key, actor=caller.actor, now=now,
     )  # fmt: skip

@@ -81,6 +81,7 @@ class ClosureController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: Limit = 50,
     ) -> ClosurePage:
+        """List the dates on which the clinic is closed or has fewer hours, from today on unless told otherwise."""
         caller.require("visits:read", "schedule:write")
         clinic, problems = caller.clinic, Problems()
         first, last = read_dates(from_, to, cursor, problems, today=clinic.local(now).date())
@@ -96,6 +97,7 @@ class ClosureController(Controller):
     async def show(
         self, connection: FromConnection, caller: FromCaller, now: FromNow, day: FromPath[str]
     ) -> ClosureChangeAnswer:
+        """Read the hours to which the clinic is limited on one date."""
         caller.require("visits:read", "schedule:write")
         problems = Problems()
         on = read_date(day, "day", problems)
@@ -116,6 +118,7 @@ class ClosureController(Controller):
         data: JSONBody[ClosureBody],
         dry_run: DryRun = False,
     ) -> ClosureChangeAnswer:
+        """Limit the whole clinic to some hours of one date, or to none. No visit is moved or cancelled."""
         caller.require("schedule:write")
         problems = Problems()
         on = read_day(day, problems, clinic=caller.clinic, now=now)

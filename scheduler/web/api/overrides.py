@@ -85,6 +85,7 @@ class OverrideController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: Limit = 50,
     ) -> OverridePage:
+        """List the dates on which a therapist has hours of their own, from today on unless told otherwise."""
         caller.require("visits:read", "schedule:write")
         clinic, problems = caller.clinic, Problems()
         therapist = known_therapist(clinic, code)
@@ -101,6 +102,7 @@ class OverrideController(Controller):
     async def show(
         self, connection: FromConnection, caller: FromCaller, now: FromNow, code: FromPath[str], day: FromPath[str]
     ) -> OverrideChangeAnswer:
+        """Read the hours that a therapist has on one date instead of the weekly ones."""
         caller.require("visits:read", "schedule:write")
         therapist, problems = known_therapist(caller.clinic, code), Problems()
         on = read_date(day, "day", problems)
@@ -125,6 +127,7 @@ class OverrideController(Controller):
         data: JSONBody[OverrideBody],
         dry_run: DryRun = False,
     ) -> OverrideChangeAnswer:
+        """Replace a therapist's hours on one date; without windows they are off. No visit is moved or cancelled."""
         caller.require("schedule:write")
         therapist, problems = known_therapist(caller.clinic, code), Problems()
         on = read_day(day, problems, clinic=caller.clinic, now=now)

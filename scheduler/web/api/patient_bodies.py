@@ -12,6 +12,7 @@ from scheduler.domain.patients import (
     CONSENT_METHODS,
     ConsentMethod,
     Patient,
+    Scope,
     read_birth_date,
     read_email,
     read_name,
@@ -36,6 +37,12 @@ class PatientChangeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
 _METHODS = "; ".join(f"{method}: {meaning}" for method, meaning in CONSENT_METHODS.items())
 
 
+_SCOPES = (
+    "visits: all messages about their visits; reminders: these alone, while other messages still come; "
+    "frequent: texts alone, and more of them than one a visit"
+)
+
+
 class PatientConsentBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What a patient said about messages over one channel, and the version of the words that they were told."""
 
@@ -43,6 +50,7 @@ class PatientConsentBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tru
     granted: bool
     wording_version: Annotated[str, msgspec.Meta(min_length=1, max_length=40, examples=["2026-11"])]
     method: Annotated[ConsentMethod, msgspec.Meta(description=_METHODS)] = "api"
+    scope: Annotated[Scope, msgspec.Meta(description=_SCOPES)] = "visits"
 
 
 class PatientRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,6 +94,7 @@ class PatientController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: Limit = 50,
     ) -> PatientPage:
+        """Find patients by how their names begin, or by the last four or more digits of their phone."""
         caller.require("patients:read")
         problems = Problems()
         wanted = read_search(q, "?q", problems)
@@ -108,6 +109,7 @@ class PatientController(Controller):
 
     @get("/{patient_id:uuid}", operation_id="getPatient", summary="A patient", responses=PROBLEMS(403, 404))
     async def show(self, connection: FromConnection, caller: FromCaller, patient_id: FromPath[UUID]) -> PatientRecord:
+        """Read what is known about a patient, and what they last said about messages."""
         caller.require("patients:read")
         patient = await services.read_patient(
             connection, caller.clinic, patient_id, action="patient.read", actor=caller.actor
@@ -146,6 +148,7 @@ class PatientController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: Limit = 50,
     ) -> VisitPage:
+        """List a patient's visits in order of start, those to come last."""
         caller.require("patients:read", "visits:read")
         clinic, problems = caller.clinic, Problems()
         after = read_cursor(cursor, problems) if cursor else None
@@ -171,8 +174,9 @@ class PatientController(Controller):
 
         async def produce() -> Response[ConsentAnswer]:
             agreement = Agreement(
-                channel=data.channel, granted=data.granted, wording_version=data.wording_version, method=data.method
-            )
+                channel=data.channel, scope=data.scope, granted=data.granted, wording_version=data.wording_version,
+                method=data.method,
+            )  # fmt: skip
             consent = await services.record_consent(
                 posting.connection, caller.clinic, patient_id, agreement, actor=caller.actor, now=posting.now
             )
@@ -195,6 +199,7 @@ class PatientController(Controller):
     async def export(
         self, connection: FromConnection, caller: FromCaller, now: FromNow, patient_id: FromPath[UUID]
     ) -> Response[PatientExportAnswer]:
+        """Collect everything held about a patient: their record, consents, visits, messages, and who read it."""
         caller.require("patients:read")
         export = await export_patient(connection, caller.clinic, patient_id, actor=caller.actor)
         return Response(

@@ -93,6 +93,7 @@ class ScheduleController(Controller):
     @get("/therapists/{code:str}/hours", operation_id="getHours", summary="A therapist's weekly hours",
          responses=PROBLEMS(403, 404))  # fmt: skip
     async def hours(self, reader: NamedDependency[Connection], caller: FromCaller, code: FromPath[str]) -> HoursAnswer:
+        """Read a therapist's weekly windows, and whether the desk or the clinic's file set them."""
         caller.require("visits:read", "schedule:write")
         therapist = known_therapist(caller.clinic, code)
         return _hours(therapist, await services.find_hours(reader, caller.clinic, therapist))
@@ -108,6 +109,10 @@ class ScheduleController(Controller):
         data: JSONBody[HoursBody],
         dry_run: DryRun = False,
     ) -> HoursChangeAnswer:
+        """Replace all weekly windows of a therapist, and tell which visits they no longer cover.
+
+        No visit is moved or cancelled.
+        """
         caller.require("schedule:write")
         therapist, problems = known_therapist(caller.clinic, code), Problems()
         windows = read_weekly(data.windows, problems)
@@ -131,6 +136,7 @@ class ScheduleController(Controller):
         day: Annotated[str, QueryParameter(name="date", description="A clinic date")],
         visit_type: FromQuery[str],
     ) -> ExplanationAnswer:
+        """Tell of every start of one date whether it is open, and every reason why it is not."""
         caller.require("visits:read", "schedule:write")
         clinic, problems = caller.clinic, Problems()
         who = read_therapist(therapist, "?therapist", problems, clinic)

@@ -94,6 +94,7 @@ class TimeOffController(Controller):
         cursor: FromQuery[str | None] = None,
         limit: Limit = 50,
     ) -> TimeOffPage:
+        """List the absences of a therapist that end after `from`, which is now unless given."""
         caller.require("visits:read", "schedule:write")
         clinic, problems = caller.clinic, Problems()
         therapist = known_therapist(clinic, code)
@@ -122,6 +123,7 @@ class TimeOffController(Controller):
         code: FromPath[str],
         time_off_id: FromPath[UUID],
     ) -> TimeOffChangeAnswer:
+        """Read an absence, with the visits that are still inside it."""
         caller.require("visits:read", "schedule:write")
         clinic = caller.clinic
         therapist = known_therapist(clinic, code)
@@ -160,7 +162,7 @@ class TimeOffController(Controller):
             return Response(answer, status_code=201, headers={"Location": address})
 
         # The same key then makes the change that was tried out.
-        return await (produce() if dry_run else answer_once(posting, produce))
+        return await answer_once(posting, produce, keep=not dry_run)
 
     @delete("/{time_off_id:uuid}", operation_id="removeTimeOff", summary="The therapist is not away after all",
             status_code=200, responses=PROBLEMS(403, 404))  # fmt: skip
@@ -173,6 +175,7 @@ class TimeOffController(Controller):
         time_off_id: FromPath[UUID],
         dry_run: DryRun = False,
     ) -> ChangeAnswer:
+        """Take an absence back: the weekly hours apply again."""
         caller.require("schedule:write")
         affected = await services.remove_time_off(
             connection, caller.clinic, known_therapist(caller.clinic, code), time_off_id, dry_run=dry_run,

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from scheduler.domain.visits import Action, Status
-from scheduler.errors import HoldExpired, HoldNotFound, NotFound, SlotTaken, WrongStatus
+from scheduler.errors import HoldExpired, HoldNotFound, NotFound, WrongStatus
 from scheduler.services import visits as services
 from scheduler.services.readings import note_reading
 from scheduler.store.booked_visits import BookedVisit
@@ -43,7 +43,6 @@ from scheduler.web.reading import (
 
 _CHANGE = PROBLEMS(403, 404, WrongStatus, 412, 422, 428)
 _MOVE = PROBLEMS(403, 404, WrongStatus, *NO_PLACE, 412, 422, 428)
-_UNDO = PROBLEMS(403, 404, WrongStatus, SlotTaken, 412, 422, 428)
 
 FromConnection = NamedDependency[Connection]
 
@@ -199,7 +198,7 @@ class VisitController(Controller):
         return await _step(posting, visit_id, if_match, "no_show")
 
     @post("/{visit_id:uuid}/undo", operation_id="undoVisit", summary="Take back the last change of status",
-          status_code=200, responses=_UNDO)  # fmt: skip
+          status_code=200, responses=_MOVE)  # fmt: skip
     async def undo(
         self, posting: FromPosting, visit_id: FromPath[UUID], if_match: IfMatch = None
     ) -> Response[VisitAnswer]:

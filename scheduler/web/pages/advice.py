@@ -7,16 +7,24 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Mend the body; the detail says where reading stopped. Sending the same again gives the same answer.",
     ),
     "unauthorized": (
-        "The operation needs an API key, or the key that was sent is unknown or revoked.",
+        "The operation needs an API key, or the key that was sent is unknown, expired or revoked.",
         "Send Authorization: Bearer followed by the key. The operator makes keys with scheduler api-key create.",
     ),
     "forbidden": (
         "The key is valid but lacks the scope that the operation needs; the member scope names it.",
         "Ask the operator for a key with that scope.",
     ),
+    "signature-invalid": (
+        "Only Twilio calls this address, and it did not sign what came here.",
+        "The operator checks that PUBLIC_BASE_URL is the address that Twilio calls, and TWILIO_AUTH_TOKEN its token.",
+    ),
     "hold-not-found": (
         "There is no hold with this id, or the token is not the one that came with it. The two look alike on purpose.",
         "Hold a time again. The token is told once, in the answer that made the hold.",
+    ),
+    "link-expired": (
+        "A visit's private link opens until the day after the visit. This one is too old, or never was one.",
+        "Ask the clinic, whose telephone number the page shows.",
     ),
     "not-found": ("Nothing has this address or id at this clinic.", "Check the path and the id."),
     "method-not-allowed": (
@@ -46,6 +54,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Nobody who performs the visit type works then, or the time is between two starts of the clinic's grid.",
         "Take a start from GET /api/v1/slots, or one of the alternatives.",
     ),
+    "patient-exists": (
+        "The change would give two patients the same phone number and name. Nothing was changed.",
+        "Look at the patient whose id is in the member patient_id: it is most likely the same person, on file twice.",
+    ),
     "slot-taken": (
         "Somebody was faster. The member conflict says what is taken: therapist, room, equipment or patient.",
         "Offer one of the alternatives: up to five open slots, nearest first in time. Nothing was booked.",
@@ -65,6 +77,18 @@ ADVICE: dict[str, tuple[str, str]] = {
     "wrong-status": (
         "The visit is in a status from which this cannot be done; the member visit_status names it.",
         "Read the visit again. The member allowed lists what can be done now.",
+    ),
+    "message-wrong-state": (
+        "The message arrived, may still arrive, or was sent again already; the member state names how far it is.",
+        "Read the message again. The member allowed lists the states in which this can be done.",
+    ),
+    "message-outdated": (
+        "The visit was moved or cancelled since, is over, or the patient has no address of that kind any more.",
+        "Send nothing: a change of the visit has planned its own messages. Call the patient if in doubt.",
+    ),
+    "webhook-paused": (
+        "The webhook is paused, by hand or because its receiver answered 410, so nothing would be sent.",
+        "Let it go on with PATCH /api/v1/webhooks/{webhook_id} and paused: false, then try again.",
     ),
     "version-mismatch": (
         "Somebody changed the visit after you read it. Nothing was changed by your request.",

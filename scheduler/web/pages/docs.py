@@ -2,15 +2,17 @@
 
 from datetime import datetime, timedelta
 from typing import cast
+from weakref import WeakKeyDictionary
 
 import msgspec
-from litestar import Response, get
+from litestar import Litestar, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from scheduler.errors import NotFound
 from scheduler.settings import Settings
 from scheduler.web.callers import FromNow
+from scheduler.web.openapi import document_of
 from scheduler.web.pages.advice import ADVICE
 from scheduler.web.pages.openapi import Reference, read_document
 from scheduler.web.pages.render import PageRequest, Visitor, page
@@ -20,6 +22,7 @@ FromVisitor = NamedDependency[Visitor]
 
 _ONE_DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
+_references: WeakKeyDictionary[Litestar, Reference] = WeakKeyDictionary()
 
 
 @get("/docs")
@@ -52,11 +55,10 @@ def in_english(visitor: Visitor) -> Visitor:
 
 
 def _reference(request: PageRequest) -> Reference:
-    # The document does not change while the process lives, and takes a while to make.
-    state = request.app.state
-    if "reference" not in state:
-        state.reference = read_document(request.app.openapi_schema.to_schema())
-    return state.reference
+    # The document does not change while the process lives, and takes a while to read.
+    if request.app not in _references:
+        _references[request.app] = read_document(document_of(request.app))
+    return _references[request.app]
 
 
 def _variables(visitor: Visitor, now: datetime) -> dict[str, str]:

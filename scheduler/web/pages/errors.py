@@ -4,7 +4,15 @@ from typing import Any, cast
 
 from litestar import Request, Response
 
-from scheduler.errors import HoldNotFound, MethodNotAllowed, NotFound, SchedulerError, TooBusy
+from scheduler.errors import (
+    HoldNotFound,
+    LinkExpired,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+    SchedulerError,
+    TooBusy,
+)
 from scheduler.web.pages.render import PageRequest, page, provide_visitor
 
 # Programs call these, whatever their Accept header says.
@@ -12,12 +20,21 @@ _NOT_PAGES = ("/api/", "/health/", "/hooks/", "/schema/", "/static/")
 
 _SERVER_ERROR = 500
 
+# Nobody sits and waits for longer than this.
+_LONG_SECONDS = 15 * 60
+
 _WORDS: dict[type[SchedulerError], str] = {
     HoldNotFound: "hold-not-found",
+    LinkExpired: "link-expired",
     MethodNotAllowed: "not-found",
     NotFound: "not-found",
+    RateLimited: "rate-limited",
     TooBusy: "too-busy",
 }
+
+
+# About a visit by its private link other things are said than about a booking.
+_OF_LINKS = {"failed": "visit-failed", "too-busy": "visit-busy", "wrong": "visit-failed"}
 
 
 def page_error(request: Request[Any, Any, Any], problem: SchedulerError) -> Response[Any] | None:
@@ -27,15 +44,21 @@ def page_error(request: Request[Any, Any, Any], problem: SchedulerError) -> Resp
         return None
     fallback = "failed" if problem.status >= _SERVER_ERROR else "wrong"
     headers: dict[str, str] = {}
-    if isinstance(problem, TooBusy):
-        headers["Retry-After"] = "1"
+    if isinstance(problem, TooBusy | RateLimited):
+        headers["Retry-After"] = str(problem.members.get("retry_after_seconds", 1))
     if "allow" in problem.members:
         headers["Allow"] = ", ".join(problem.members["allow"])
+    words = _WORDS.get(type(problem), fallback)
+    if problem.members.get("retry_after_seconds", 0) > _LONG_SECONDS:
+        words = "call-instead"
+    # The page of a link has its token in the address, which must be nowhere else: "?" is the address it has.
+    linked = request.scope["path"].startswith("/m/")
+    words = _OF_LINKS.get(words, words) if linked else words
     return page(
         provide_visitor(cast("PageRequest", request)),
         "error.html",
         status=problem.status,
-        here="/book",
+        here="?" if linked and request.method == "GET" else "/book",
         headers=headers,
-        words=_WORDS.get(type(problem), fallback),
+        words=words,
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -19,13 +19,13 @@ _VARIABLES = {
     "Hold-Token": "$HOLD_TOKEN",
     "visit_id": "$VISIT_ID",
     "message_id": "$MESSAGE_ID",
+    "patient_id": "$PATIENT_ID",
 }
-
-# A body of which no field is always needed: the fields that make sense together, as the public sends them.
-_TOGETHER = {"bookVisit": ("hold_id", "hold_token", "patient")}
 
 # Every operation may give these; the list of errors has them.
 _ALWAYS = ("400", "401", "500", "503")
+
+_PROBLEM = "application/problem+json"
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,23 +47,33 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation answers with one status: an object, or problems by their codes, or nothing."""
+
     status: str
     meaning: str
+    type: str
     shape: str | None
+    codes: list[str]
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """``access`` is ``public``, ``key``, or ``both`` where the public may do a part of it."""
+    """``access`` is ``public``, ``key``, or ``both`` where the public may call as well as a key.
+
+    ``description`` is a paragraph each, with code between backticks; ``example`` is of a success, as JSON.
+    """
 
     id: str
     method: str
     path: str
     summary: str
+    description: list[str]
     access: str
+    scopes: list[str]
     parameters: list[Field]
     body: list[Field]
     answers: list[Answer]
     curl: str
+    example: str
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,31 +93,71 @@ def read_document(document: Document) -> Reference:
             groups.setdefault(tag, []).append(_operation(method.upper(), path, operation, schemas))
     for operations in groups.values():
         operations.sort(key=lambda operation: (operation.path.count("/"), operation.path, operation.method))
-    bodies = {_body_name(one) for path in document["paths"].values() for one in path.values()}
+    inner = set(_inner(schemas)) | {
+        answer.shape for operations in groups.values() for one in operations for answer in one.answers
+    }
+    # A body is shown with its operation, and once more only where something else refers to it.
+    bodies = {_body_name(one) for path in document["paths"].values() for one in path.values()} - inner
     shapes = [
         Shape(name=name, fields=_fields(schema)) for name, schema in sorted(schemas.items()) if name not in bodies
     ]
     return Reference(groups=list(groups.items()), shapes=shapes)
 
 
+def _inner(value: Any) -> Iterable[str]:
+    """The names of the objects that are referred to anywhere inside."""
+    if isinstance(value, dict):
+        inner = cast("dict[str, Any]", value)
+        if isinstance(inner.get("$ref"), str):
+            yield inner["$ref"].rpartition("/")[2]
+        value = list(inner.values())
+    if isinstance(value, list):
+        for one in cast("list[Any]", value):
+            yield from _inner(one)
+
+
 def _operation(method: str, path: str, operation: Document, schemas: Document) -> Operation:
     body = _body_name(operation)
-    keyed = "403" in operation["responses"]
+    security: list[Document] = operation["security"]
+    access = "both" if {} in security and {"key": []} in security else "key" if {"key": []} in security else "public"
     return Operation(
         id=operation["operationId"],
         method=method,
         path=path,
-        summary=operation.get("summary", ""),
-        access="both" if operation["operationId"] in _TOGETHER else "key" if keyed else "public",
+        summary=operation["summary"],
+        description=[part.replace("\n", " ") for part in operation.get("description", "").split("\n\n")],
+        access=access,
+        scopes=operation.get("x-scopes", []),
         parameters=[_parameter(parameter) for parameter in operation.get("parameters", [])],
         body=_fields(schemas[body]) if body else [],
-        answers=[
-            Answer(status=status, meaning=answer["description"], shape=_answer_name(answer))
-            for status, answer in operation["responses"].items()
-            if status not in _ALWAYS
-        ],
-        curl=_curl(method, path, operation, schemas),
+        answers=[_answer(status, answer) for status, answer in operation["responses"].items()],
+        curl=_curl(method, path, operation, access),
+        example=_example_of_success(operation),
     )
+
+
+def _answer(status: str, answer: Document) -> Answer:
+    content: Document = answer.get("content", {})
+    # An answer with one problem alone is kept among the components, under its code.
+    codes = [_reference(answer) or ""] if "$ref" in answer else list(content.get(_PROBLEM, {}).get("examples", ()))
+    schemas: list[Document] = [media["schema"] for kind, media in content.items() if kind != _PROBLEM]
+    schema: Document = schemas[0] if schemas else {}
+    return Answer(
+        status=status,
+        meaning=answer.get("description", ""),
+        type=_type(schema) if schema else "",
+        shape=_reference(schema),
+        codes=codes if status not in _ALWAYS else [],
+    )
+
+
+def _example_of_success(operation: Document) -> str:
+    for status, answer in operation["responses"].items():
+        for media in answer.get("content", {}).values():
+            if status < "300" and "example" in media:
+                example = media["example"]
+                return example if isinstance(example, str) else json.dumps(example, indent=2, ensure_ascii=False)
+    return ""
 
 
 def _body_name(operation: Document) -> str | None:
@@ -115,20 +165,18 @@ def _body_name(operation: Document) -> str | None:
     return next((_reference(media["schema"]) for media in content.values()), None)
 
 
-def _answer_name(answer: Document) -> str | None:
-    return next((_reference(media["schema"]) for media in answer.get("content", {}).values()), None)
-
-
 def _reference(schema: Document) -> str | None:
     """The name of the object that a schema is, has a list of, or has where it is not null."""
-    for candidate in (schema, schema.get("items", {}), *schema.get("oneOf", ())):
+    for candidate in (schema, schema.get("items", {}), *schema.get("anyOf", ())):
         if "$ref" in candidate:
             return candidate["$ref"].rpartition("/")[2]
+        if "items" in candidate and candidate is not schema:
+            return _reference(candidate)
     return None
 
 
 def _parameter(parameter: Document) -> Field:
-    schema: Document = parameter["schema"]
+    schema: Document = {"description": parameter["description"], **parameter["schema"]}
     return _field(parameter["name"], schema, required=parameter.get("required", False), place=parameter["in"])
 
 
@@ -149,8 +197,8 @@ def _field(name: str, schema: Document, *, required: bool, place: str = "") -> F
 
 
 def _type(schema: Document) -> str:
-    if "oneOf" in schema:
-        return " or ".join(_type(one) for one in schema["oneOf"])
+    if "anyOf" in schema:
+        return " or ".join(_type(one) for one in schema["anyOf"])
     if "$ref" in schema:
         return schema["$ref"].rpartition("/")[2]
     if schema.get("type") == "array":
@@ -163,38 +211,40 @@ def _type(schema: Document) -> str:
 def _notes(schema: Document) -> Iterable[str]:
     if "description" in schema:
         yield schema["description"]
-    if "enum" in schema:
-        yield ", ".join(str(value) for value in schema["enum"] if value is not None)
-    for key, words in (("minimum", "at least"), ("maximum", "at most")):
-        if key in schema:
-            yield f"{words} {schema[key]:.0f}"
-    if "maxLength" in schema:
-        yield f"at most {schema['maxLength']} characters"
-    if schema.get("default") is not None:
+    for part in (schema, *schema.get("anyOf", ())):
+        if part is not schema and "description" in part:
+            yield part["description"]
+        if "enum" in part:
+            yield ", ".join(str(value) for value in part["enum"])
+        for key, words in (("minimum", "at least"), ("maximum", "at most")):
+            if key in part:
+                yield f"{words} {part[key]}"
+        if "maxLength" in part:
+            yield f"at most {part['maxLength']} characters"
+        for example in part.get("examples", ()):
+            yield f"such as {example if isinstance(example, str) else json.dumps(example)}"
+    if schema.get("default") not in (None, ""):
         yield f"default {json.dumps(schema['default'])}"
-    for example in schema.get("examples", ()):
-        yield f"such as {example}"
 
 
-def _curl(method: str, path: str, operation: Document, schemas: Document) -> str:
+def _curl(method: str, path: str, operation: Document, access: str) -> str:
     """Return a command to paste into a shell in which the variables above are set."""
     url = path
     query: list[str] = []
-    headers: list[str] = []
+    headers = ['"Authorization: Bearer $KEY"'] if access == "key" else []
     for parameter in operation.get("parameters", []):
-        name, value = parameter["name"], _VARIABLES.get(parameter["name"], "")
+        name = parameter["name"]
+        value = _VARIABLES.get(name) or parameter.get("example", "")
         if parameter["in"] == "path":
-            url = url.replace(f"{{{name}}}", value)
+            url = url.replace(f"{{{name}}}", str(value))
         elif parameter["in"] == "query" and parameter.get("required"):
             query.append(f"{name}={value}")
-        elif parameter["in"] == "header":
+        elif name == "If-Match":
+            headers.append("'If-Match: \"1\"'")
+        elif parameter["in"] == "header" and parameter.get("required"):
             headers.append(f'"{name}: {value}"')
-    if "403" in operation["responses"] and operation["operationId"] not in _TOGETHER:
-        headers.append('"Authorization: Bearer $KEY"')
-    if "428" in operation["responses"]:
-        headers.append("'If-Match: \"1\"'")
-    body = _body_name(operation)
-    if body:
+    body = _body_example(operation)
+    if body is not None:
         headers.append('"Content-Type: application/json"')
     words = [
         "curl -s",
@@ -202,29 +252,26 @@ def _curl(method: str, path: str, operation: Document, schemas: Document) -> str
         f'"$BASE{url}{"?" + "&".join(query) if query else ""}"',
     ]
     command = " \\\n  ".join([" ".join(filter(None, words)), *(f"-H {header}" for header in headers)])
-    if body:
-        only = _TOGETHER.get(operation["operationId"])
-        example = json.dumps(_example(schemas[body], schemas, only), indent=2)
-        command += f" \\\n  -d @- <<END\n{example}\nEND"
+    if body is not None:
+        command += f" \\\n  -d @- <<END\n{json.dumps(body, indent=2)}\nEND"
     return command
 
 
-def _example(schema: Document, schemas: Document, only: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """An object with what is needed and what has an example."""
-    chosen: dict[str, Any] = {}
-    for name, member in schema.get("properties", {}).items():
-        nested = _reference(member)
-        wanted = name in only if only else name in schema.get("required", ()) or nested or _examples(member)
-        if wanted and nested:
-            chosen[name] = _example(schemas[nested], schemas)
-        elif wanted:
-            chosen[name] = _VARIABLES.get(name) or next(iter(_examples(member)), _plain(name, member))
-    return chosen
+def _body_example(operation: Document) -> Any:
+    """The first example of a body, with a variable wherever there is one for it; None where there is no body."""
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        for example in media["examples"].values():
+            return _with_variables(example["value"])
+    return None
 
 
-def _examples(schema: Document) -> list[Any]:
-    return [*schema.get("examples", ()), *(one for part in schema.get("oneOf", ()) for one in part.get("examples", ()))]
-
-
-def _plain(name: str, schema: Document) -> Any:
-    return True if schema.get("type") == "boolean" else schema.get("default", f"a {name}")
+def _with_variables(value: Any) -> Any:
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {
+            name: _VARIABLES[name] if name in _VARIABLES and isinstance(inner, str) else _with_variables(inner)
+            for name, inner in members.items()
+        }
+    if isinstance(value, list):
+        return [_with_variables(inner) for inner in cast("list[Any]", value)]
+    return value

@@ -1,20 +1,22 @@
 """The holds that a browser has made, each known by a cookie of its own that no script and no other site can use.
 
-The cookie is ``hold-<id>`` and says ``<token>.<second it runs out>``. It lives longer than the hold, so that a hold
-that ran out can still be booked, and so that the finished booking can be looked at again.
+The cookie is ``hold-<id>`` and says the token. It lives longer than the hold, so that a hold that ran out can still be
+booked, and so that the finished booking can be looked at again.
 """
 
 import hmac
-from datetime import UTC, datetime
+from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
 from litestar.datastructures import Cookie
 
+from scheduler.domain.visits import Visit
 from scheduler.errors import HoldNotFound, WrongStatus
-from scheduler.services.holds import release_hold
+from scheduler.services.holds import find_hold, release_hold
 from scheduler.store.connections import Pool
-from scheduler.store.units import unit_of_work
+from scheduler.store.holds import HeldVisit
+from scheduler.store.units import reading, unit_of_work
 from scheduler.web.pages.render import PageRequest, Visitor, make_cookie
 
 _PREFIX = "hold-"
@@ -29,7 +31,6 @@ class OwnHold(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     token: str
-    expires_at: datetime
 
     def check(self, token: str | None) -> None:
         """Raise HoldNotFound unless the form came from our own page, which has the token in it."""
@@ -37,23 +38,21 @@ class OwnHold(msgspec.Struct, frozen=True, kw_only=True):
             raise HoldNotFound
 
 
-def hold_cookie(visitor: Visitor, hold_id: UUID, token: str, expires_at: datetime) -> Cookie:
+def hold_cookie(visitor: Visitor, own: OwnHold) -> Cookie:
     """Return the cookie by which this browser proves that the hold is its own."""
-    value = f"{token}.{int(expires_at.timestamp())}"
-    return make_cookie(visitor, f"{_PREFIX}{hold_id}", value, path="/book", seconds=_COOKIE_SECONDS)
+    return make_cookie(visitor, f"{_PREFIX}{own.id}", own.token, path="/book", seconds=_COOKIE_SECONDS)
 
 
 def own_holds(request: PageRequest) -> list[OwnHold]:
     """Return the holds whose cookies the browser sent, the latest few."""
     found: list[OwnHold] = []
     for name, value in request.cookies.items():
-        token, _, second = value.partition(".")
-        if name.startswith(_PREFIX) and second.isdecimal() and len(second) <= len("9999999999"):
+        if name.startswith(_PREFIX):
             try:
                 hold_id = UUID(name.removeprefix(_PREFIX))
             except ValueError:
                 continue
-            found.append(OwnHold(id=hold_id, token=token, expires_at=datetime.fromtimestamp(int(second), UTC)))
+            found.append(OwnHold(id=hold_id, token=value))
     return found[-_MOST:]
 
 
@@ -63,6 +62,21 @@ def own_hold(request: PageRequest, hold_id: UUID) -> OwnHold:
         if own.id == hold_id:
             return own
     raise HoldNotFound
+
+
+async def find_held(
+    request: PageRequest, pool: Pool, visitor: Visitor, is_wanted: Callable[[Visit], bool]
+) -> tuple[OwnHold, HeldVisit] | None:
+    """Return a time that this browser holds at this moment and that is wanted, or None."""
+    async with reading(pool) as connection:
+        for own in own_holds(request):
+            try:
+                held = await find_hold(connection, visitor.clinic, own.id, own.token)
+            except HoldNotFound:
+                continue
+            if held.visit.status == "held" and not held.expired and is_wanted(held.visit):
+                return own, held
+    return None
 
 
 async def let_go(request: PageRequest, pool: Pool, visitor: Visitor) -> None:

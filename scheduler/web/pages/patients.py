@@ -8,6 +8,9 @@ from scheduler.domain.patients import PatientDetails
 from scheduler.web.pages.render import Visitor
 from scheduler.web.reading import PatientBody, Problems, read_patient
 
+# A field that a person cannot see. It has no name that a browser fills in by itself.
+TRAP = "also"
+
 
 class Typed(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of the form, exactly as they were typed. ``texts`` is "yes" where the box was ticked."""

@@ -57,7 +57,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 class PreviewedVisit(msgspec.Struct, frozen=True, kw_only=True):
     """A visit and its messages, newest first. Whose it is, is not told."""
 
-    id: UUID
+    id: UUID | None
     what: str
     when: str
     messages: list[Preview]
@@ -103,14 +103,16 @@ async def show_messages(
 
 def _visits(texts: Texts, clinic: Clinic, messages: Iterable[Message], now: datetime) -> list[PreviewedVisit]:
     """Group messages by visit, the visit with the newest message first. The newest one knows when the visit is."""
-    by_visit: dict[UUID, list[Message]] = {}
+    by_visit: dict[UUID | None, list[Message]] = {}
     for message in messages:
         by_visit.setdefault(message.visit_id, []).append(message)
     return [
         PreviewedVisit(
             id=visit_id,
-            what=_type_name(clinic, found[0].variables["visit_type"]),
-            when=_moment(clinic, datetime.fromisoformat(found[0].variables["starts_at"])),
+            what=_type_name(clinic, found[0].variables["visit_type"]) if visit_id else "",
+            when=_moment(clinic, datetime.fromisoformat(found[0].variables["starts_at"]))
+            if visit_id
+            else "About no visit",
             messages=[_preview(texts, clinic, message, now) for message in found],
         )
         for visit_id, found in by_visit.items()
@@ -143,7 +145,7 @@ def _preview(texts: Texts, clinic: Clinic, message: Message, now: datetime) -> P
 def _as_text(visits: list[PreviewedVisit]) -> str:
     lines: list[str] = []
     for visit in visits:
-        lines += [f"{visit.when}: {visit.what}", f"visit {visit.id}", ""]
+        lines += [f"{visit.when}: {visit.what}", f"visit {visit.id}", ""] if visit.id else [visit.when, ""]
         for message in visit.messages:
             lines.append(f"  {message.channel}, {message.template}. {message.state}")
             body = [message.subject, "", *message.text.splitlines()] if message.subject else message.text.splitlines()

@@ -8,8 +8,10 @@ from litestar.di import Provide
 from scheduler.settings import Settings
 from scheduler.web.pages.booking import BOOKING
 from scheduler.web.pages.docs import DOCUMENTATION
+from scheduler.web.pages.manage import MANAGE
 from scheduler.web.pages.preview import is_previewing, show_messages
 from scheduler.web.pages.render import provide_pool, provide_visitor, see_other
+from scheduler.web.pages.unsubscribe import UNSUBSCRIBE
 
 
 @get("/")
@@ -23,7 +25,14 @@ def page_handlers(settings: Settings) -> list[Any]:
     return [
         Router(
             path="/",
-            route_handlers=[start, *BOOKING, *DOCUMENTATION, *([show_messages] if is_previewing(settings) else [])],
+            route_handlers=[
+                start,
+                *BOOKING,
+                MANAGE,
+                *UNSUBSCRIBE,
+                *DOCUMENTATION,
+                *([show_messages] if is_previewing(settings) else []),
+            ],
             dependencies={
                 "visitor": Provide(provide_visitor, sync_to_thread=False),
                 "pool": Provide(provide_pool, sync_to_thread=False),

@@ -9,10 +9,13 @@ import msgspec
 from scheduler.domain.availability import earliest_start
 from scheduler.domain.clinics import Clinic, Therapist, VisitType
 from scheduler.domain.times import day_end, day_start, epoch_minute, instant_at
+from scheduler.domain.visits import Visit
+from scheduler.errors import InvalidRequest
 from scheduler.services.availability import Slot, list_slots, next_opening
 from scheduler.store.connections import Connection
 from scheduler.store.hours import DatedRow, fetch_closures
 from scheduler.web.pages.dates import PARTS_OF_DAY, PartOfDay, part_of_day
+from scheduler.web.reading import Problems, read_start
 
 # How many clinic days the strip shows, and how many calendar days they are looked for in.
 DAYS_SHOWN = 7
@@ -20,13 +23,21 @@ _DAYS_READ = 14
 _WEEK = timedelta(days=DAYS_SHOWN)
 _ONE_DAY = timedelta(days=1)
 
+# How an address says "first available" where somebody in particular is meant by default.
+ANYBODY = "any"
+
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What the visitor has chosen so far. ``first`` is where the strip of days begins, where they have moved it."""
+    """What the visitor has chosen so far. ``first`` is where the strip of days begins, where they have moved it.
+
+    ``moving`` is the visit for which they choose another time, and ``page`` where they do; to book, neither is set.
+    """
 
     who: Therapist | None = None
     day: date | None = None
     first: date | None = None
+    moving: Visit | None = None
+    page: str = ""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,21 +80,39 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
 def times_url(visit_type: VisitType, wish: Wish) -> str:
     """Return the address of the second step with these choices made."""
     query = {
-        "who": wish.who.code if wish.who else None,
+        "who": wish.who.code if wish.who else ANYBODY if wish.moving else None,
         "day": wish.day.isoformat() if wish.day else None,
         "from": wish.first.isoformat() if wish.first else None,
     }
     text = urlencode({name: value for name, value in query.items() if value})
-    return f"/book/t/{visit_type.code}" + (f"?{text}" if text else "")
+    return (wish.page or f"/book/t/{visit_type.code}") + (f"?{text}" if text else "")
 
 
-def read_wish(query: dict[str, str], clinic: Clinic, visit_type: VisitType) -> Wish:
-    """Return what an address says; what it says wrongly counts as not said."""
+def read_slot(text: str, now: datetime) -> datetime:
+    """Return the start that a slot's button stands for, or now if it is past by now. Raises InvalidRequest."""
+    problems = Problems()
+    starts_at = read_start(text, "/start", problems, now=now, staff=False)
+    if any(problem.code != "time-in-the-past" for problem in problems):
+        raise InvalidRequest(*problems)
+    return max(starts_at, now)
+
+
+def read_wish(
+    query: dict[str, str], clinic: Clinic, visit_type: VisitType, *, moving: Visit | None = None, page: str = ""
+) -> Wish:
+    """Return what an address says; what it says wrongly counts as not said.
+
+    A visit that is moving stays with its therapist unless somebody else, or anybody, is asked for.
+    """
     who = clinic.therapists.get(query.get("who", ""))
+    if moving is not None and who is None and query.get("who") != ANYBODY:
+        who = clinic.therapists_by_id.get(moving.therapist_id)
     return Wish(
         who=who if who and who.may_perform(visit_type) else None,
         day=_read_date(query.get("day", "")),
         first=_read_date(query.get("from", "")),
+        moving=moving,
+        page=page,
     )
 
 
@@ -101,7 +130,11 @@ async def find_times(
     first_day = instant_at(earliest_start(visit_type, now), clinic.zone).date()
     last_day = clinic.local(now).date() + timedelta(days=visit_type.horizon_days)
     opening = next(choice.opening for choice in choices if choice.chosen)
-    begin = _begin(wish, first_day, last_day, opening)
+    likely = opening.date() if opening else first_day
+    if wish.moving:
+        # Whoever moves a visit is thought to want a time near the one it has.
+        likely = max(likely, clinic.local(wish.moving.starts_at).date())
+    begin = _begin(wish, first_day, last_day, likely)
     end = min(begin + timedelta(days=_DAYS_READ - 1), last_day)
     by_day = await _times_by_day(connection, clinic, visit_type, wish, begin, end, now)
     closed = {day for day, row in (await fetch_closures(connection, clinic.id)).items() if _is_closed(row)}
@@ -115,7 +148,7 @@ async def find_times(
     # With somebody else the same start may be open still; then it is no longer lost.
     if taken and taken.date() == chosen and taken not in [one.starts_at for one in times]:
         times = sorted([*times, Time(starts_at=taken, therapists=[])], key=lambda time: epoch_minute(time.starts_at))
-    moved = wish.first and begin
+    turned = wish.first and begin
     after = dates[-1] + _ONE_DAY if dates else last_day + _ONE_DAY
     return Times(
         who=wish.who,
@@ -125,7 +158,7 @@ async def find_times(
                 date=day,
                 open=len(by_day.get(day, [])),
                 chosen=day == chosen,
-                url=times_url(visit_type, Wish(who=wish.who, day=day, first=moved)),
+                url=times_url(visit_type, msgspec.structs.replace(wish, day=day, first=turned)),
             )
             for day in dates
         ],
@@ -140,11 +173,14 @@ async def _choices(
     connection: Connection, clinic: Clinic, visit_type: VisitType, wish: Wish, now: datetime
 ) -> list[Choice]:
     openings: list[tuple[Therapist | None, datetime | None]] = []
-    for therapist in clinic.therapists.values():
+    # The strip may be longer than a telephone is wide, and whoever is chosen by default must be seen.
+    own = wish.moving.therapist_id if wish.moving else None
+    for therapist in sorted(clinic.therapists.values(), key=lambda therapist: therapist.id != own):
         if therapist.may_perform(visit_type):
             start = await next_opening(
-                connection, clinic, visit_type, after=epoch_minute(now), now=now, therapist=therapist
-            )
+                connection, clinic, visit_type, after=epoch_minute(now), now=now, therapist=therapist,
+                moving=wish.moving,
+            )  # fmt: skip
             openings.append((therapist, instant_at(start, clinic.zone) if start else None))
     soonest = min((opening for _, opening in openings if opening), default=None)
     return [
@@ -152,15 +188,15 @@ async def _choices(
             therapist=therapist,
             opening=opening,
             chosen=therapist == wish.who,
-            url=times_url(visit_type, Wish(who=therapist)),
+            url=times_url(visit_type, msgspec.structs.replace(wish, who=therapist, day=None, first=None)),
         )
         for therapist, opening in [(None, soonest), *openings]
     ]
 
 
-def _begin(wish: Wish, first_day: date, last_day: date, opening: datetime | None) -> date:
+def _begin(wish: Wish, first_day: date, last_day: date, likely: date) -> date:
     """Return the first date of the strip: the first that may be booked, unless what is wanted lies beyond a week."""
-    wanted = wish.first or wish.day or (opening.date() if opening else first_day)
+    wanted = wish.first or wish.day or likely
     near = wish.first is None and wanted < first_day + _WEEK
     return first_day if near else min(max(wanted, first_day), last_day)
 
@@ -175,6 +211,7 @@ async def _times_by_day(
         within=(day_start(begin, clinic.zone), day_end(end, clinic.zone)),
         now=now,
         therapist=wish.who,
+        moving=wish.moving,
     )
     # By minute: two starts an hour apart can have the same clock time when the clocks go back.
     by_start: dict[int, list[Slot]] = defaultdict(list)
@@ -189,7 +226,7 @@ async def _times_by_day(
 
 
 def _strip_url(visit_type: VisitType, wish: Wish, first: date) -> str:
-    return times_url(visit_type, Wish(who=wish.who, first=first))
+    return times_url(visit_type, msgspec.structs.replace(wish, day=None, first=first))
 
 
 def _part(time: Time) -> PartOfDay:

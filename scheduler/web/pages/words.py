@@ -7,6 +7,7 @@ the clinic's file instead.
 from collections.abc import Callable
 
 from scheduler.domain.clinics import LANGUAGES, Language
+from scheduler.web.pages.visit_words import VISIT_WORDS
 
 Say = Callable[..., str]
 
@@ -32,8 +33,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "help.h": ("Not sure which one?", "¿No está seguro de cuál?"),
     "help": ("Call us and we’ll choose together.", "Llámenos y lo elegimos juntos."),
     "have": (
-        "Already have a visit? Call us to change or cancel it.",
-        "¿Ya tiene una cita? Llámenos para cambiarla o cancelarla.",
+        "Already have a visit? Use its private link, or call us, to change or cancel it.",
+        "¿Ya tiene una cita? Use su enlace privado, o llámenos, para cambiarla o cancelarla.",
     ),
     # 2. When and with whom
     "time.h1": ("Pick a time", "Elija un horario"),
@@ -103,6 +104,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "phone.hint": ("So we can reach you about this visit", "Para comunicarnos sobre esta cita"),
     "email": ("Email", "Correo electrónico"),
     "optional": ("(optional)", "(opcional)"),
+    "also": ("Leave this field empty", "Deje este campo vacío"),
     "sms.label": ("Text me about my visits", "Envíenme mensajes sobre mis citas"),
     "sms.text": (
         (
@@ -164,8 +166,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "fact.place": ("Place", "Lugar"),
     "fact.length": ("{minutes}, {zone}", "{minutes}, {zone}"),
     "calendar": ("Add to calendar", "Agregar al calendario"),
-    "calendar.summary": ("Appointment", "Cita"),
-    "calendar.note": ("Questions or changes: {phone}", "Preguntas o cambios: {phone}"),
     "another": ("Book another visit", "Reservar otra cita"),
     "then.h": ("What happens next", "Qué sigue"),
     "then.sms": ("We’ll text you a reminder on {day}.", "Le enviaremos un mensaje de recordatorio el {day}."),
@@ -178,10 +178,37 @@ WORDS: dict[str, tuple[str, str]] = {
         "Texts are off. Text START to turn them on.",
         "Los mensajes están desactivados. Envíe START para activarlos.",
     ),
+    "then.link.do": ("See or change your visit", "Ver o cambiar su cita"),
+    "then.link": (
+        "Save your private link to confirm, change or cancel this visit. Please don’t forward it:",
+        "Guarde su enlace privado para confirmar, cambiar o cancelar esta cita. Por favor no lo reenvíe:",
+    ),
     "then.change": (
         "To change or cancel your visit, call us at {phone}.",
         "Para cambiar o cancelar su cita, llámenos al {phone}.",
     ),
+    # Reminders by email, from the link in each
+    "reminders.on.h1": ("Email reminders are on", "Los recordatorios por correo están activados"),
+    "reminders.on": (
+        "We email you a reminder before each visit.",
+        "Le enviamos un recordatorio por correo antes de cada cita.",
+    ),
+    "reminders.stop": ("Turn off email reminders", "Desactivar los recordatorios por correo"),
+    "reminders.off.h1": ("Email reminders are off", "Los recordatorios por correo están desactivados"),
+    "reminders.off": (
+        "We will not email you reminders of your visits. Your visits stay booked.",
+        "No le enviaremos recordatorios por correo. Sus citas siguen reservadas.",
+    ),
+    "reminders.start": ("Turn them on again", "Activarlos de nuevo"),
+    "reminders.still": (
+        "Emails about a visit that was booked, moved or canceled come either way.",
+        "Los correos sobre una cita reservada, cambiada o cancelada le llegan de todos modos.",
+    ),
+    "reminders.wrong": (
+        "If this does not work for you, call us at {phone}.",
+        "Si esto no le funciona, llámenos al {phone}.",
+    ),
+    **VISIT_WORDS,
     # When a page cannot be shown
     "not-found.h1": ("We can’t find that page", "No encontramos esa página"),
     "not-found": ("The link may be old or mistyped.", "El enlace puede ser antiguo o tener un error."),
@@ -200,6 +227,21 @@ WORDS: dict[str, tuple[str, str]] = {
     "too-busy": (
         "Nothing was booked. Please try again in a few seconds.",
         "No se reservó nada. Por favor intente de nuevo en unos segundos.",
+    ),
+    "rate-limited.h1": ("Please wait a moment", "Por favor espere un momento"),
+    "rate-limited": (
+        "There were many requests from your connection. Please try again in a few minutes, or call us.",
+        "Hubo muchas solicitudes desde su conexión. Por favor intente de nuevo en unos minutos o llámenos.",
+    ),
+    "call-instead.h1": ("Please call us to book", "Por favor llámenos para reservar"),
+    "call-instead": (
+        "No more visits can be booked online with this phone number for now. This one was not booked.",
+        "Por ahora no se pueden reservar más citas en línea con este número de teléfono. Esta no se reservó.",
+    ),
+    "by-phone.h1": ("Please call us to book", "Por favor llámenos para reservar"),
+    "by-phone": (
+        "We could not book this visit online. Nothing was booked.",
+        "No pudimos reservar esta cita en línea. No se reservó nada.",
     ),
     "wrong.h1": ("Something went wrong", "Algo salió mal"),
     "wrong": (

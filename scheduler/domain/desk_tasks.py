@@ -1,0 +1,17 @@
+"""What a person at the desk may have to see to."""
+
+from typing import Literal
+
+TaskKind = Literal[
+    "undeliverable", "wants-to-move", "may-want-to-cancel", "which-visit", "channel-paused", "same-day-twice"
+]
+
+# Every kind of task, and when it is opened.
+TASK_KINDS: dict[TaskKind, str] = {
+    "undeliverable": "a message did not arrive, and the patient should be called",
+    "wants-to-move": "a patient asked by text for another time",
+    "may-want-to-cancel": "a patient stopped the texts with a word that may have been about their next visit",
+    "which-visit": "a patient confirmed by text, and which of several visits they meant cannot be told",
+    "channel-paused": "texts or emails wait, because the provider takes none of them or nobody knows what it does",
+    "same-day-twice": "a phone has booked a second visit online for the same day, perhaps by mistake",
+}

@@ -1,0 +1,174 @@
+"""What patients mean by a text, in English or Spanish, and which visit they mean. Pure.
+
+Nothing here cancels a visit: STOP and CANCEL are words by which the law lets anybody end the texts (47 CFR
+64.1200(a)(10)), and CANCEL is one of Twilio's own. A text whose meaning is not certain is for a person to read.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from scheduler.domain.clinics import Language
+from scheduler.domain.visits import Visit
+
+# ``cancel`` speaks of a visit in words of its own ("cancel my appointment"); ``stop`` ends the texts.
+Meaning = Literal["stop", "start", "help", "confirm", "reschedule", "accept", "cancel", "unclear"]
+
+# These are commands: the same one again within seconds is a thumb that slipped, or a phone that sent twice.
+COMMANDS: frozenset[Meaning] = frozenset({"start", "help", "confirm", "reschedule", "accept"})
+REPEAT_WITHIN = timedelta(seconds=10)
+
+# A visit is what a reply speaks of when its reminder, or the news of its new time, went out this recently.
+REMINDED_WITHIN = timedelta(hours=72)
+
+# Whoever writes CANCEL this soon before a visit may mean the visit.
+CANCEL_MEANS_VISIT_WITHIN = timedelta(hours=72)
+
+# A whole message that is one of these, politeness aside.
+_WHOLE: dict[Meaning, frozenset[str]] = {
+    "stop": frozenset({
+        "stop", "stop all", "stopall", "unsubscribe", "end", "quit", "revoke", "optout", "opt out", "cancel",
+        "alto", "parar", "pare", "baja", "dar de baja", "darme de baja", "basta", "no mas", "cancelar",
+    }),
+    "start": frozenset({"start", "unstop"}),
+    "help": frozenset({"help", "info", "ayuda"}),
+    "reschedule": frozenset({
+        "r", "reschedule", "reprogramar", "cambiar", "2", "change", "cambio", "other time", "another time",
+        "new time", "otro horario", "otra hora",
+    }),
+    "accept": frozenset({"a", "accept", "acepto", "aceptar"}),
+}  # fmt: skip
+
+# A message of nothing but these says yes, however often it says it.
+_YES = frozenset({
+    "c", "confirm", "confirmed", "confirmo", "confirmar", "confirmado", "confirmada", "y", "yes", "yep", "si", "ok",
+    "okay", "1", "\N{THUMBS UP SIGN}", "\N{WHITE HEAVY CHECK MARK}", "\N{OK HAND SIGN}",
+})  # fmt: skip
+
+# Wherever it stands in a message, this says that the texts shall end.
+_STOPS_ANYWHERE = (
+    "stop texting", "stop sending", "stop messaging", "stop contacting", "stop these texts", "stop the texts",
+    "do not text", "dont text", "do not message", "dont message", "do not contact", "dont contact", "no more texts",
+    "no more messages", "unsubscribe me", "opt me out", "take me off", "remove me", "remove my number",
+    "no me escriban", "no me escriba", "no me manden", "no me envien", "no mas mensajes", "no quiero mensajes",
+    "dejen de escribir", "dejen de enviar", "dejen de mandar", "quiten mi numero",
+)  # fmt: skip
+
+# Somebody who writes one of these among other words may want to cancel a visit.
+_CANCELS = frozenset({
+    "cancel", "cancelar", "canceling", "cancelling", "cancelen", "cancele", "cancelo", "cancela",
+})  # fmt: skip
+
+_POLITE = frozenset({
+    "please", "pls", "plz", "thanks", "thank", "you", "thx", "ty", "now", "hi", "hello", "por", "favor", "gracias",
+    "hola", "ahora", "muchas", "porfavor",
+})  # fmt: skip
+# What a yes, or the wish for another time, may say besides.
+_OF_VISITS = frozenset({
+    "i", "my", "the", "it", "a", "to", "this", "visit", "appointment", "appt", "will", "be", "there", "mi", "la",
+    "cita", "visita", "el", "esta",
+})  # fmt: skip
+
+_SPANISH = frozenset({
+    "si", "confirmo", "confirmar", "confirmado", "confirmada", "reprogramar", "cambiar", "cambio", "acepto", "aceptar",
+    "ayuda", "hola", "gracias", "favor", "porfavor", "cita", "alto", "parar", "pare", "baja", "mas", "cancelar",
+    "quiero", "hora", "horario", "otra", "otro",
+})  # fmt: skip
+
+# How telephones tell that somebody reacted to a text, with the text in quotes: the words in it are our own.
+_REACTION = re.compile(
+    r"^\W*(?:liked|loved|disliked|emphasized|laughed at|questioned|reacted .{1,8} to)\s+[\"“«]", re.IGNORECASE
+)
+
+_KEPT_SIGNS = frozenset(sign for sign in _YES if not sign.isalnum())
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A visit that a reply may speak of. ``prompted`` is whether a text about it went out lately."""
+
+    visit: Visit
+    prompted: bool
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text without case, accents and punctuation; a thumb up counts as a word."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold().replace("'", "").replace("’", ""))
+    spaced = "".join(
+        f" {letter} " if letter in _KEPT_SIGNS else letter if letter.isalnum() else " "
+        for letter in decomposed
+        if not unicodedata.combining(letter)
+    )
+    return spaced.split()
+
+
+def meaning_of(text: str, *, opt_out_type: str = "", opted_out: bool = False) -> Meaning:
+    """Return what a text asks for.
+
+    ``opt_out_type`` is what Twilio took it for and has answered already: STOP, START, HELP or nothing; its words may
+    be others than ours. ``opted_out`` is whether whoever writes has stopped the texts before: YES starts them again
+    at Twilio, and says yes to a visit where nothing was stopped.
+    """
+    own = _own_meaning(text)
+    if opt_out_type == "STOP":
+        return "stop"
+    if opt_out_type == "START" and (opted_out or own == "unclear"):
+        return "start"
+    return "help" if opt_out_type == "HELP" else own
+
+
+def _own_meaning(text: str) -> Meaning:
+    if _REACTION.match(text):
+        return "unclear"
+    words = words_of(text)
+    plain = [word for word in words if word not in _POLITE]
+    whole = " ".join(plain)
+    for meaning, phrases in _WHOLE.items():
+        if whole in phrases or (meaning == "reschedule" and _without(plain, _OF_VISITS) in phrases):
+            return meaning
+    said = f" {' '.join(words)} "
+    if any(f" {phrase} " in said for phrase in _STOPS_ANYWHERE):
+        return "stop"
+    if not _CANCELS.isdisjoint(words):
+        return "cancel"
+    yes = [word for word in plain if word not in _OF_VISITS]
+    return "confirm" if yes and _YES.issuperset(yes) else "unclear"
+
+
+def _without(words: Sequence[str], left_out: frozenset[str]) -> str:
+    return " ".join(word for word in words if word not in left_out)
+
+
+def may_mean_visit(text: str) -> bool:
+    """Return whether a text that ends the texts may be about a visit: CANCEL, in either language."""
+    return not _CANCELS.isdisjoint(words_of(text))
+
+
+def language_of(text: str) -> Language | None:
+    """Return Spanish where the words say so, else None: what English words there are prove little."""
+    return "es" if not _SPANISH.isdisjoint(words_of(text)) else None
+
+
+def meant(candidates: Sequence[Candidate]) -> Visit | None:
+    """Return the visit that a yes, or the wish for another time, speaks of; None where that is not certain.
+
+    That is the one about which a text went out lately and which nobody has confirmed; failing that, the only one
+    there is, or the only one about which a text went out. ``candidates`` are visits to come, in order of start.
+    """
+    waiting = [one.visit for one in candidates if one.prompted and one.visit.status == "booked"]
+    if waiting:
+        return waiting[0] if len(waiting) == 1 else None
+    prompted = [one.visit for one in candidates if one.prompted]
+    if len(candidates) == 1 or len(prompted) == 1:
+        return prompted[0] if prompted else candidates[0].visit
+    # A second yes after everything is confirmed is no riddle.
+    return candidates[0].visit if candidates and all(one.visit.status == "confirmed" for one in candidates) else None
+
+
+def soon(candidates: Sequence[Candidate], now: datetime) -> Visit | None:
+    """Return the first visit that begins soon enough for CANCEL to mean it."""
+    found = (one.visit for one in candidates if one.visit.starts_at <= now + CANCEL_MEANS_VISIT_WITHIN)
+    return next(found, None)

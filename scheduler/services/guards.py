@@ -1,0 +1,67 @@
+"""The last look at a text before it leaves: whether its phone may ring now, how often it rang, and what it costs.
+
+Whether it is still true, wanted and can arrive is judged as it is claimed (``store/dispatch``).
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from scheduler.channels.segments import count
+from scheduler.domain.clinics import Clinic
+from scheduler.domain.messages import State
+from scheduler.domain.sending import UNCOUNTED, text_room, text_time
+from scheduler.services.failures import mail_instead
+from scheduler.store.connections import Connection
+from scheduler.store.dispatch import ClaimedMessage, TakenUp
+from scheduler.store.pacing import count_texts
+from scheduler.store.unreachable import said_by_email
+
+
+class Aside(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a message that does not leave now, and why; ``until`` goes with ``pending``."""
+
+    state: State
+    reason: str | None = None
+    until: datetime | None = None
+
+
+def held_back(clinic: Clinic, message: ClaimedMessage, now: datetime) -> Aside | None:
+    """Put a text off to the hours in which its recipient's phone may ring, or close it where these come too late."""
+    if message.channel != "sms" or (opens_at := text_time(clinic, message.address, message.kind, now)) <= now:
+        return None
+    if opens_at >= message.expires_at:
+        return Aside(state="expired", reason="Too late to be of use once texts may go again where the patient is.")
+    return Aside(state="pending", until=opens_at)
+
+
+async def has_no_room(connection: Connection, clinic: Clinic, message: ClaimedMessage, now: datetime) -> Aside | None:
+    """Suppress a text to a phone that has had as many as it may; an email says the same where there is one.
+
+    A notice of what the patient has just arranged goes all the same where no email can say it.
+    """
+    if message.channel != "sms" or message.kind in UNCOUNTED:
+        return None
+    room = text_room(clinic, message.address, frequent=message.frequent, now=now)
+    today, this_week = await count_texts(
+        connection, clinic.id, message.address, day_began=room.day_began, week_began=room.week_began
+    )
+    if not room.is_used_up(today, this_week):
+        return None
+    mailed = await says_email(connection, message, now)
+    if message.kind != "reminder" and not mailed:
+        return None
+    return Aside(state="suppressed", reason="This phone has had as many texts as it may get in a day or a week.")
+
+
+async def says_email(connection: Connection, message: ClaimedMessage | TakenUp, now: datetime | None) -> bool:
+    """Return whether an email says what a text cannot; one is planned where none was."""
+    said = await said_by_email(connection, message.clinic_id, message.id)
+    return said or await mail_instead(connection, message.clinic_id, message.id, now=now)
+
+
+def too_long(message: ClaimedMessage, text: str) -> Aside | None:
+    """Close a text that is longer than one segment: it would cost more, and arrive in pieces on some phones."""
+    if message.channel != "sms" or count(text).segments == 1:
+        return None
+    return Aside(state="dead", reason=f"Its text {message.template} is longer than one segment; shorten it.")

@@ -1,0 +1,72 @@
+"""The net under the reminders: what the ladder promises and nobody planned is planned, a day ahead of its moment.
+
+A booking plans its whole ladder in its own transaction, so that the desk sees at once what will go. This adds what is
+missing all the same: after the ladder changed, after a consent, after a row was lost. It keeps nothing of its own; a
+planner that was down catches up in its first minute, and what was planned twice is there once.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from scheduler.domain.clinics import Clinic
+from scheduler.domain.messages import PlannedMessage, plan_reminders, reminder_is_off, reminder_key
+from scheduler.store.connections import Connection, Pool
+from scheduler.store.locks import try_lock_planner
+from scheduler.store.messages import add_messages
+from scheduler.store.planner import VisitAhead, fetch_visits_ahead, void_reminders
+from scheduler.store.units import unit_of_work
+
+# How long before its moment a missing reminder is planned: a day, in which somebody mends a planner, and the hours for
+# which a text may have to wait where the patient is.
+AHEAD = timedelta(hours=36)
+
+_NO_RUNG = "The visit was moved, or the clinic sends this reminder no more."
+
+_log = structlog.get_logger(__name__)
+
+
+async def plan_everywhere(pool: Pool, clinics: Iterable[Clinic], *, now: datetime | None = None) -> None:
+    """Plan what is missing at each clinic, each in a short transaction of its own."""
+    for clinic in clinics:
+        async with unit_of_work(pool) as connection:
+            await plan_ahead(connection, clinic, now=now or datetime.now(UTC))
+
+
+async def plan_ahead(connection: Connection, clinic: Clinic, *, now: datetime) -> int:
+    """Add the reminders that are missing and due within 36 hours, and void those that the ladder no longer has.
+
+    Returns how many were added. While another planner is at it, there is nothing to do.
+    """
+    ladder = clinic.settings.reminders
+    if not await try_lock_planner(connection, clinic.id):
+        return 0
+    until = now + timedelta(minutes=max((rung.lead_minutes for rung in ladder), default=0)) + AHEAD
+    planned: list[PlannedMessage] = []
+    off: list[tuple[UUID, str]] = []
+    for ahead in await fetch_visits_ahead(connection, clinic.id, after=now, until=until):
+        voided = _off(clinic, ahead)
+        off += voided.items()
+        known = {reminder.dedupe_key for reminder in ahead.reminders if reminder.id not in voided}
+        missing = plan_reminders(clinic, ahead.visit, ahead.patient, now, known=known)
+        planned += [message for message in missing if message.not_before <= now + AHEAD]
+    if off:
+        await void_reminders(connection, clinic.id, off, now)
+    await add_messages(connection, clinic.id, planned)
+    if off or planned:
+        _log.info("reminders.planned", clinic=clinic.code, added=len(planned), voided=len(off))
+    return len(planned)
+
+
+def _off(clinic: Clinic, ahead: VisitAhead) -> dict[UUID, str]:
+    """Return the reminders of a visit that should not go any more, and why."""
+    rungs = {reminder_key(ahead.visit, rung): rung for rung in clinic.settings.reminders}
+    reasons: dict[UUID, str] = {}
+    for reminder in ahead.reminders:
+        rung = rungs.get(reminder.dedupe_key)
+        reason = reminder_is_off(rung, ahead.visit, ahead.patient) if rung else _NO_RUNG
+        if reminder.own and reason:
+            reasons[reminder.id] = reason
+    return reasons

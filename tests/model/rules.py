@@ -1,0 +1,310 @@
+"""What the booking core should do, said a second time in lists and loops (DESIGN, sections 4 and 5).
+
+Nothing of the service is used here: the clinic is read from its file as a person reads it, and every rule is looked up
+by walking through all stays there are. Times are whole minutes of the clinic's clock since the midnight before the
+first day; no clock changes in that week. A stay is a hold or a visit, whatever became of it.
+"""
+
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+CLINIC_FILE = Path(__file__).with_name("clinic.toml")
+
+DAY = 24 * 60
+GRID = 15
+UNDO_MINUTES = 10
+GRACE_MINUTES = 10
+CHECK_IN_MINUTES = 60
+EXTENSIONS = 10
+
+# What each action makes of each status, as the API contract has it.
+STEPS = {
+    ("confirm", "booked"): "confirmed",
+    ("confirm", "confirmed"): "confirmed",
+    ("reschedule", "booked"): "booked",
+    ("reschedule", "confirmed"): "booked",
+    ("cancel", "booked"): "cancelled",
+    ("cancel", "confirmed"): "cancelled",
+    ("arrive", "booked"): "arrived",
+    ("arrive", "confirmed"): "arrived",
+    ("complete", "arrived"): "completed",
+    ("no_show", "booked"): "no_show",
+    ("no_show", "confirmed"): "no_show",
+}
+LIVE = ("held", "booked", "confirmed", "arrived")
+
+_FACTS = tomllib.loads(CLINIC_FILE.read_text(encoding="utf-8"))
+_KINDS: dict[str, dict[str, Any]] = _FACTS["visit_types"]
+_THERAPISTS: dict[str, dict[str, Any]] = _FACTS["therapists"]
+
+KINDS = list(_KINDS)
+THERAPISTS = list(_THERAPISTS)
+ROOMS = list(_FACTS["rooms"])
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A refusal by its code and, for a time that is taken, by what is in the way."""
+
+    code: str
+    conflict: str | None = None
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Who and what takes a stay, by their codes."""
+
+    therapist: str
+    room: str | None
+    devices: tuple[str, ...]
+
+
+class Stay(msgspec.Struct, kw_only=True):
+    """A hold or a visit. ``ran_out`` is a hold whose minutes are over, noticed or not; ``squeezed`` an overbook."""
+
+    clinic: int
+    id: UUID
+    kind: str
+    starts: int
+    place: Place
+    status: str
+    patient: str | None = None
+    version: int = 1
+    token: str = ""
+    held_at: int = 0
+    ran_out: bool = False
+    extensions: int = 0
+    booked_at: int = 0
+    online: bool = False
+    squeezed: bool = False
+    before: str | None = None
+    changed_at: int = 0
+    history: list[dict[str, Any]] = []
+
+    @property
+    def ends(self) -> int:
+        return self.starts + duration(self.kind)
+
+    @property
+    def is_hold(self) -> bool:
+        """Whether it began as one."""
+        return self.token != ""
+
+    @property
+    def takes_time(self) -> bool:
+        return self.status in LIVE and not self.ran_out
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody asks for. ``bound_at`` is the minute by which notice and horizon are judged; None binds nobody."""
+
+    clinic: int
+    kind: str
+    starts: int
+    therapist: str | None = None
+    room: str | None = None
+    patient: str | None = None
+    besides: Stay | None = None
+    bound_at: int | None = None
+    squeeze: bool = False
+
+
+def judge(stays: Sequence[Stay], wish: Wish) -> tuple[set[Refused], set[Place]]:
+    """Return every refusal that would be true, or where there is none, every place that would be right."""
+    if wish.squeeze:
+        return _judge_squeezed(stays, wish)
+    refusals = _limits_broken(wish)
+    able = [code for code in THERAPISTS if wish.therapist in (None, code) and may_perform(code, wish.kind)]
+    at_work = [code for code in able if _works(code, wish.starts, wish.starts + duration(wish.kind))]
+    if not at_work:
+        return refusals | {Refused("outside-hours" if able else "not-qualified")}, set()
+    free = [code for code in at_work if _is_free(stays, wish, code)]
+    rooms = [code for code in _rooms_for(wish) if code is None or _is_free(stays, wish, code)]
+    devices = [[code for code in fitting if _is_free(stays, wish, code)] for fitting in _devices_for(wish)]
+    in_the_way = {
+        "therapist": not free,
+        "patient": _is_elsewhere(stays, wish),
+        "room": not rooms,
+        "equipment": not all(devices),
+    }
+    for what, is_in_the_way in in_the_way.items():
+        if is_in_the_way:
+            # Where somebody is at what time is told to staff alone.
+            told = "therapist" if what == "patient" and wish.bound_at is not None else what
+            refusals.add(Refused("slot-taken", told))
+    if refusals:
+        return refusals, set()
+    loads = [_load(stays, wish, code) for code in free]
+    least = free[loads.index(min(loads))]
+    return set(), {Place(least, room, chosen) for room in rooms for chosen in product(*devices)}
+
+
+def _judge_squeezed(stays: Sequence[Stay], wish: Wish) -> tuple[set[Refused], set[Place]]:
+    """Staff squeeze a visit in: only the credential and the patient's own calendar bind; free places go first."""
+    assert wish.therapist is not None
+    if not may_perform(wish.therapist, wish.kind):
+        return {Refused("not-qualified")}, set()
+    if _is_elsewhere(stays, wish):
+        return {Refused("slot-taken", "patient")}, set()
+    rooms = _rooms_for(wish)
+    rooms = [code for code in rooms if code is None or _is_free(stays, wish, code)] or rooms
+    devices = [[code for code in fitting if _is_free(stays, wish, code)] or fitting for fitting in _devices_for(wish)]
+    return set(), {Place(wish.therapist, room, chosen) for room in rooms for chosen in product(*devices)}
+
+
+def open_slots(
+    stays: Sequence[Stay], clinic: int, kind: str, *, within: tuple[int, int], now: int, staff: bool
+) -> list[tuple[int, str]]:
+    """Return every (start, therapist) that is offered, in that order, found by asking for each of them."""
+    return [
+        (starts, therapist)
+        for starts in range(within[0], within[1] - duration(kind) + 1)
+        if starts % GRID == 0 and is_offered(stays, clinic, kind, starts, therapist=None, now=now, staff=staff)
+        for therapist in THERAPISTS
+        if is_offered(stays, clinic, kind, starts, therapist=therapist, now=now, staff=staff)
+    ]
+
+
+def is_offered(
+    stays: Sequence[Stay], clinic: int, kind: str, starts: int, *, therapist: str | None, now: int, staff: bool
+) -> bool:
+    wish = Wish(clinic=clinic, kind=kind, starts=starts, therapist=therapist, bound_at=None if staff else now)
+    return starts >= now and not judge(stays, wish)[0]
+
+
+def step(stay: Stay, action: str, now: int) -> str | None:
+    """Return the status that an action leads to, or None where it may not be taken."""
+    too_early = (action == "no_show" and now < stay.starts) or (
+        action == "arrive" and now < stay.starts - CHECK_IN_MINUTES
+    )
+    return None if too_early else STEPS.get((action, stay.status))
+
+
+def undo(stay: Stay, now: int) -> str | None:
+    """Return the status that undo goes back to, or None where there is nothing to take back, or no longer."""
+    return stay.before if now - stay.changed_at <= UNDO_MINUTES else None
+
+
+def is_too_late_for_patients(stay: Stay, now: int) -> bool:
+    just_booked = now - stay.booked_at <= GRACE_MINUTES and now < stay.starts
+    return now > stay.starts - 60 * _KINDS[stay.kind]["change_cutoff_hours"] and not just_booked
+
+
+def has_enough_online(stays: Sequence[Stay], clinic: int, now: int) -> bool:
+    """Whether the one phone of all the patients here has as many visits to come as may be booked online with it."""
+    to_come = [
+        stay
+        for stay in stays
+        if stay.clinic == clinic and stay.online and stay.status in ("booked", "confirmed") and stay.starts > now
+    ]
+    return len(to_come) >= _FACTS["limits"]["online_visits_per_phone"]
+
+
+def occupied(stay: Stay) -> Iterator[tuple[str, int, int, bool]]:
+    """Yield what a stay keeps busy: resource, from, until, and whether others may be there as well."""
+    if stay.takes_time:
+        first, last = with_buffers(stay.kind, stay.starts)
+        for resource in (stay.place.therapist, stay.place.room, *stay.place.devices):
+            if resource is not None:
+                yield resource, first, last, stay.squeezed
+        if stay.patient is not None:
+            yield stay.patient, stay.starts, stay.ends, False
+
+
+def may_perform(therapist: str, kind: str) -> bool:
+    needed, held = _KINDS[kind].get("credential"), _THERAPISTS[therapist]["credential"]
+    return kind in _THERAPISTS[therapist]["performs"] and (needed != "PT" or held == "PT")
+
+
+def duration(kind: str) -> int:
+    return _KINDS[kind]["duration_minutes"]
+
+
+def with_buffers(kind: str, starts: int) -> tuple[int, int]:
+    before, after = _KINDS[kind].get("buffer_before_minutes", 0), _KINDS[kind].get("buffer_after_minutes", 0)
+    return starts - before, starts + duration(kind) + after
+
+
+def is_online(kind: str) -> bool:
+    return _KINDS[kind]["online"]
+
+
+def needs_room(kind: str) -> bool:
+    return "room_kind" in _KINDS[kind]
+
+
+def overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _limits_broken(wish: Wish) -> set[Refused]:
+    """Return the rules for patients that a wish breaks: online, notice, horizon and grid."""
+    if wish.bound_at is None:
+        return set()
+    kind = _KINDS[wish.kind]
+    last_day = wish.bound_at // DAY + kind["horizon_days"]
+    broken = {
+        "not-bookable-online": not kind["online"],
+        "too-soon": wish.starts < wish.bound_at + 60 * kind["minimum_notice_hours"],
+        "too-far-ahead": wish.starts // DAY > last_day,
+        "outside-hours": wish.starts % GRID != 0,
+    }
+    return {Refused(code) for code, is_broken in broken.items() if is_broken}
+
+
+def _works(therapist: str, first: int, last: int) -> bool:
+    """Whether one window has it all. The windows are those of every day, and none runs past midnight."""
+    return any(
+        _clock(window["from"]) <= first % DAY and first % DAY + last - first <= _clock(window["to"])
+        for window in _THERAPISTS[therapist]["hours"]
+    )
+
+
+def _clock(text: str) -> int:
+    hours, minutes = text.split(":")
+    return 60 * int(hours) + int(minutes)
+
+
+def _rooms_for(wish: Wish) -> Sequence[str | None]:
+    if not needs_room(wish.kind):
+        return [None]
+    return [wish.room] if wish.room is not None else list(_of_kind("rooms", _KINDS[wish.kind]["room_kind"]))
+
+
+def _devices_for(wish: Wish) -> list[list[str]]:
+    return [list(_of_kind("equipment", kind)) for kind in _KINDS[wish.kind].get("equipment_kinds", ())]
+
+
+def _of_kind(what: str, kind: str) -> Iterable[str]:
+    return (code for code, entry in _FACTS[what].items() if entry["kind"] == kind)
+
+
+def _is_free(stays: Sequence[Stay], wish: Wish, resource: str) -> bool:
+    """Whether nobody else keeps a therapist, room or device busy anywhere in the wish's time, buffers included."""
+    wanted = with_buffers(wish.kind, wish.starts)
+    return not any(overlap(wanted, busy) for busy in _busy(stays, wish, resource))
+
+
+def _is_elsewhere(stays: Sequence[Stay], wish: Wish) -> bool:
+    own_time = wish.starts, wish.starts + duration(wish.kind)
+    return wish.patient is not None and any(overlap(own_time, busy) for busy in _busy(stays, wish, wish.patient))
+
+
+def _busy(stays: Sequence[Stay], wish: Wish, resource: str) -> Iterator[tuple[int, int]]:
+    for stay in stays:
+        if stay.clinic == wish.clinic and stay is not wish.besides:
+            for taken, first, last, _ in occupied(stay):
+                if taken == resource:
+                    yield first, last
+
+
+def _load(stays: Sequence[Stay], wish: Wish, therapist: str) -> int:
+    """Return how many minutes of the wish's date a therapist is busy, buffers included."""
+    midnight = wish.starts - wish.starts % DAY
+    return sum(
+        max(0, min(last, midnight + DAY) - max(first, midnight)) for first, last in _busy(stays, wish, therapist)
+    )

@@ -1,0 +1,155 @@
+"""What a text means, in either language, and which visit it speaks of."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.channels.texts import load_texts
+from scheduler.domain.replies import Candidate, language_of, may_mean_visit, meaning_of, meant, soon
+from scheduler.domain.visits import Status, Visit
+from tests.integration.conftest import ROOT
+
+NOW = datetime(2026, 11, 23, 15, tzinfo=UTC)
+
+WORDS = {
+    "stop": """
+        STOP|stop|Stop.|STOP!!|stop all|StopAll|UNSUBSCRIBE|end|Quit|REVOKE|optout|opt out|Opt-out|cancel|CANCEL
+        Cancelar|cancelar.|alto|PARAR|baja|no mas|No más|stop please|Please stop|Stop now, thanks
+        please stop texting me|Do not text this number again|don't text me|dont text me|DON’T TEXT ME|no more texts
+        take me off your list|No me escriban más|por favor no me manden mensajes|unsubscribe me|cancel please""",
+    "start": "START|start|Unstop|start please",
+    "help": "HELP|help|info|AYUDA|¿Ayuda?|help please",
+    "confirm": """
+        C|c|c.|"C"|(c)|C!|confirm|Confirmed|CONFIRMO|confirmar|y|Y|yes|Yes!|YES please|Sí|si|SI, gracias|sí confirmo
+        ok|OK thanks|okay|1|👍|👍🏽|✅|C 👍|yes yes|I confirm|Confirm my appointment|hola, confirmo la cita|Ç""",
+    "reschedule": """
+        R|r|r.|Reschedule|RESCHEDULE please|reprogramar|Cambiar|cambiar la cita|2|reschedule my appointment|otra hora
+        another time please""",
+    "accept": "A|a|accept|ACEPTO",
+    "cancel": """
+        cancel my appointment|I need to cancel tomorrow|yes cancel|quiero cancelar mi cita|Can you cancel it?
+        puede cancelar la del martes""",
+    "unclear": """
+        hello|no|I will stop by tomorrow|can't come|c r|C or R?|what time is it?|wrong number|I am running late|❤
+        the end of my plan|stop light is out, late|can you help me find it|si no llueve voy|3|not ok|cc
+        Can I start earlier?|is 1 pm ok?|R u open?""",
+}  # fmt: skip
+
+
+def pairs() -> list[tuple[str, str]]:
+    return [
+        (text.strip(), meaning) for meaning, lines in WORDS.items() for line in lines.split("\n") for text in
+        line.split("|") if text.strip()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "meaning"), pairs())
+def test_words_mean_what_people_mean_by_them(text: str, meaning: str) -> None:
+    assert meaning_of(text) == meaning
+    assert meaning_of(f"  {text.upper()}\n") == meaning
+
+
+@pytest.mark.parametrize("text", ["", " ", "?", "...", "\n", "-"])
+def test_a_text_without_words_is_for_a_person(text: str) -> None:
+    assert meaning_of(text) == "unclear"
+
+
+def test_a_reaction_that_quotes_our_own_words_is_no_command() -> None:
+    texts = load_texts(ROOT / "config" / "messages")
+    for channels in texts.languages.values():
+        for template in channels["sms"].values():
+            for verb in ("Liked", "Disliked", "Laughed at", "Reacted 👍 to"):
+                assert meaning_of(f"{verb} “{template.text}”") == "unclear"
+
+
+def test_our_own_words_sent_back_neither_stop_nor_confirm_anything() -> None:
+    texts = load_texts(ROOT / "config" / "messages")
+    for channels in texts.languages.values():
+        for name, template in channels["sms"].items():
+            assert meaning_of(template.text) in ("unclear", "cancel"), name
+
+
+@pytest.mark.parametrize("text", ["STOP", "whatever Twilio took for it", "C", ""])
+def test_what_twilio_took_for_stop_is_stop_whatever_the_words(text: str) -> None:
+    assert meaning_of(text, opt_out_type="STOP") == "stop"
+
+
+def test_yes_starts_texts_again_only_for_whoever_had_stopped_them() -> None:
+    assert meaning_of("YES", opt_out_type="START", opted_out=True) == "start"
+    assert meaning_of("YES", opt_out_type="START", opted_out=False) == "confirm"
+    assert meaning_of("YES", opted_out=True) == "confirm"
+    assert meaning_of("again", opt_out_type="START") == "start"
+
+
+def test_what_twilio_took_for_help_is_help() -> None:
+    assert meaning_of("SOS", opt_out_type="HELP") == "help"
+
+
+def test_only_words_of_canceling_may_mean_the_visit() -> None:
+    assert all(may_mean_visit(text) for text in ("CANCEL", "cancelar", "Cancel, please"))
+    assert not any(may_mean_visit(text) for text in ("STOP", "baja", "no more texts"))
+
+
+def test_spanish_is_known_by_its_words_and_english_is_not_presumed() -> None:
+    assert language_of("¿AYUDA?") == language_of("Sí") == "es"
+    assert language_of("C") is language_of("help") is None
+
+
+@given(st.text(max_size=200), st.sampled_from(["", "STOP", "START", "HELP", "NEW"]), st.booleans())
+def test_any_text_has_a_meaning(text: str, opt_out_type: str, opted_out: bool) -> None:
+    assert meaning_of(text, opt_out_type=opt_out_type, opted_out=opted_out) in WORDS
+    assert language_of(text) in ("es", None)
+
+
+def candidate(hours: float, status: Status = "booked", *, prompted: bool = False, **changes: Any) -> Candidate:
+    starts_at = NOW + timedelta(hours=hours)
+    visit = Visit(
+        id=uuid4(), status=status, version=1, visit_type="follow-up", therapist_id=uuid4(), room_id=None,
+        equipment_ids=(), patient_id=uuid4(), starts_at=starts_at, ends_at=starts_at + timedelta(hours=1),
+        created_by="public", created_at=NOW, booked_at=NOW, cancel_reason=None, overbook_reason=None,
+        previous_status=None, status_changed_at=NOW,
+    )  # fmt: skip
+    return Candidate(visit=msgspec.structs.replace(visit, **changes), prompted=prompted)
+
+
+def test_the_only_visit_is_meant() -> None:
+    only = candidate(100)
+    assert meant([only]) == only.visit
+    assert meant([]) is None
+
+
+def test_of_several_the_one_that_was_asked_about_is_meant() -> None:
+    asked = candidate(30, prompted=True)
+    assert meant([candidate(20), asked, candidate(80)]) == asked.visit
+
+
+def test_what_is_confirmed_already_is_not_what_a_new_yes_means() -> None:
+    waiting = candidate(60, prompted=True)
+    assert meant([candidate(20, "confirmed", prompted=True), waiting, candidate(90)]) == waiting.visit
+
+
+def test_two_that_were_asked_about_are_a_riddle() -> None:
+    assert meant([candidate(20, prompted=True), candidate(21, prompted=True)]) is None
+
+
+def test_several_of_which_none_was_asked_about_are_a_riddle() -> None:
+    assert meant([candidate(20), candidate(21)]) is None
+    assert meant([candidate(20, "confirmed"), candidate(21)]) is None
+
+
+def test_a_second_yes_means_what_the_first_one_confirmed() -> None:
+    confirmed = candidate(20, "confirmed", prompted=True)
+    assert meant([confirmed, candidate(90)]) == confirmed.visit
+    both = [candidate(20, "confirmed"), candidate(21, "confirmed")]
+    assert meant(both) == both[0].visit
+
+
+def test_cancel_means_a_visit_that_is_at_most_three_days_away() -> None:
+    near, far = candidate(72), candidate(72.1)
+    assert soon([near, far], NOW) == near.visit
+    assert soon([far], NOW) is None
