@@ -1,4 +1,4 @@
-"""What the whole delivery protocol needs: mail to staff, answers to texts, callbacks, pauses, and tasks for the desk."""
+"""What the whole delivery protocol needs: mail to staff, replies to texts, callbacks, pauses, tasks for the desk."""
 
 from scheduler.migrate import run_sql
 

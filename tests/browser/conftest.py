@@ -87,7 +87,7 @@ class Browsers:
     async def open(
         self, language: Language = "en", *, scripts: bool = True, lax: bool = False, new: bool = False, **more: Any
     ) -> Page:
-        """Open a page. A ``lax`` one lets tools of ours in; a ``new`` one, or one with ``more``, is never lent again."""
+        """Open a page. A ``lax`` one lets our tools in; a ``new`` one, or one with ``more``, is never lent again."""
         key = (language, scripts, lax)
         idle = self._idle.get(key)
         page = idle.pop() if idle and not new and not more else await self._start(key, more)

@@ -73,6 +73,8 @@ OPENED_BY: dict[str, tuple[str, ...]] = {
     "handleMessage": ("messages:write",),
     "listInbound": ("messages:read",),
     "handleInbound": ("messages:write",),
+    "listTasks": ("messages:read",),
+    "handleTask": ("messages:write",),
     "createWebhook": ("admin",),
     "listWebhooks": ("admin",),
     "getWebhook": ("admin",),

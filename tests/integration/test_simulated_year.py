@@ -28,7 +28,7 @@ from tests.integration.year.promises import Rules, Sent, promised
 from tests.integration.year.world import NEW_YORK, Year, make_year, wall
 
 # First and last day, therapists, patients, and the days that close when everybody is booked already.
-_WHOLE_YEAR = (date(2027, 1, 2), date(2028, 1, 1), 10, 1200, {date(2027, 1, 27), date(2027, 2, 16), date(2027, 12, 15)})
+_WHOLE_YEAR = (date(2027, 1, 2), date(2028, 1, 1), 10, 1000, {date(2027, 1, 27), date(2027, 2, 16), date(2027, 12, 15)})
 _AROUND_SPRING = (date(2027, 3, 1), date(2027, 3, 27), 3, 70, {date(2027, 3, 15)})
 _AROUND_AUTUMN = (date(2027, 10, 25), date(2027, 11, 19), 3, 70, {date(2027, 11, 9)})
 

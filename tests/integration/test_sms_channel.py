@@ -112,7 +112,7 @@ async def test_a_simulator_may_call_back_over_http(twilio: TwilioSimulator) -> N
         (refusal(21610), "refused"),
         (refusal(21614), "refused"),
         (refusal(21635), "refused"),
-        (refusal(21408), "refused"),
+        (refusal(21408), "paused"),
         (refusal(99999), "refused"),
         (refusal(20003, 401), "paused"),
         (refusal(20003, 403), "paused"),

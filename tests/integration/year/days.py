@@ -66,14 +66,18 @@ class Days:
             await self._admit(connection)
             happening = {at: list(events) for at, events in groupby(self.year.events, key=lambda event: event.at)}
             off, on = self.year.without_planner
-            for at in sorted({*self.year.desk_times, *happening}):
+            times = sorted({*self.year.desk_times, *happening})
+            for at in times:
                 await self._send_until(connection, at)
                 async with connection.transaction():
                     await self._happen(connection, at, happening.get(at, ()))
                     if not off <= at < on:
                         await plan_ahead(connection, self.clinic, now=at)
                 self.forgotten[at] = await count_forgotten(connection, at)
-            await self._send_until(connection, at + timedelta(days=40))
+                if at.day == 1:
+                    # What the database does by itself in a month that takes longer.
+                    await connection.execute("vacuum analyze messages, message_attempts, provider_messages, visits")
+            await self._send_until(connection, times[-1] + timedelta(days=40))
 
     async def sent(self) -> Counter[Sent]:
         """Return how often each message left, and when."""
