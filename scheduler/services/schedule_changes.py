@@ -58,5 +58,5 @@ async def shown(
     connection: Connection, clinic: Clinic, actor: Actor, affected: Sequence[AffectedVisit]
 ) -> Sequence[AffectedVisit]:
     """Note that somebody was shown whose visits are affected, a dry run included; return them."""
-    await note_reading(connection, clinic, actor, "visits.affected", [each.patient.id for each in affected])
+    await note_reading(connection, clinic, actor, "visits.affected_listed", [each.patient.id for each in affected])
     return affected

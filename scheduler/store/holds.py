@@ -39,7 +39,7 @@ async def fetch_hold(
     """Return what began as a hold, whatever it is now, or None where there never was one."""
     row = await connection.fetchrow(
         f"""{_HELD} where clinic_id = $1 and id = $2 and hold_token_hash is not null
-        {"for update of visits" if for_update else ""}""",
+        {"for no key update of visits" if for_update else ""}""",
         clinic_id,
         hold_id,
     )
@@ -50,7 +50,7 @@ async def fetch_live_hold(connection: Connection, clinic_id: UUID, token_hash: b
     """Return the hold with this token that has not run out, or None; it is locked until the transaction ends."""
     row = await connection.fetchrow(
         f"""{_HELD} where clinic_id = $1 and status = 'held' and hold_token_hash = $2 and runs_out > now()
-        for update of visits""",
+        for no key update of visits""",
         clinic_id,
         token_hash,
     )

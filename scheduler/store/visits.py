@@ -30,7 +30,7 @@ async def fetch_visit(
     """Return the visit, or None; ``for_update`` keeps others from changing it until the transaction ends."""
     row = await connection.fetchrow(
         f"select {VISIT_COLUMNS} from visits where clinic_id = $1 and id = $2 and patient_id is not null"
-        f"{' for update' if for_update else ''}",
+        f"{' for no key update' if for_update else ''}",
         clinic_id,
         visit_id,
     )

@@ -296,7 +296,7 @@ async def test_whoever_books_while_the_schedule_changes_is_reported_or_refused(d
 async def test_that_patients_were_shown_is_written_down_a_dry_run_too(desk: httpx.AsyncClient, pool: Pool) -> None:
     visit = await booked(desk, 1, at("10:00"))
     await away(desk, DAY, NEXT_DAY, dry_run=True)
-    rows = await pool.fetch("select actor, details from audit_events where action = 'visits.affected'")
+    rows = await pool.fetch("select actor, details from audit_events where action = 'visits.affected_listed'")
     assert [(row["actor"], row["details"]["patients"]) for row in rows] == [
         ("key:front desk", [visit["patient"]["id"]])
     ]
