@@ -5,9 +5,11 @@ import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any, TypeVar, get_args
+from zoneinfo import ZoneInfo
 
 import msgspec
 from babel.dates import get_timezone_name
@@ -240,6 +242,11 @@ def _clinical_words(text: str) -> list[str]:
     return sorted({word for word in words if word in CLINICAL_WORDS or word.removesuffix("s") in CLINICAL_WORDS})
 
 
+@cache
+def _zone_name(zone: ZoneInfo, language: Language) -> str:
+    return get_timezone_name(zone, locale=language)
+
+
 def _values(
     clinic: Clinic, channel: Channel, language: Language, variables: Mapping[str, str], now: datetime
 ) -> dict[str, str]:
@@ -251,7 +258,7 @@ def _values(
         "address": settings.address,
         "map": settings.map_url,
         "bring": visit_type.bring.get(language, "") if visit_type else "",
-        "zone": get_timezone_name(clinic.zone, locale=language),
+        "zone": _zone_name(clinic.zone, language),
         "unsubscribe": variables.get("unsubscribe_url", ""),
     }
     if "starts_at" in variables:

@@ -55,7 +55,8 @@ async def fetch_patient(
 ) -> Patient | None:
     """Return the patient, or None; ``for_update`` keeps others from changing them until the transaction ends."""
     row = await connection.fetchrow(
-        f"select {PATIENT_COLUMNS} from patients where clinic_id = $1 and id = $2{' for no key update' if for_update else ''}",
+        f"select {PATIENT_COLUMNS} from patients where clinic_id = $1 and id = $2"
+        f"{' for no key update' if for_update else ''}",
         clinic_id,
         patient_id,
     )
