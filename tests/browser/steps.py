@@ -23,6 +23,9 @@ WIDTHS = (320, 375, 1280)
 # What no address and no title may say: who, how to reach them, and why they come.
 PRIVATE = re.compile(r"Ash|Quillfeather|555|0142|example\.com|\bhip\b|pain|running|cadera|dolor", re.IGNORECASE)
 
+# The ids and tokens that addresses have in them, in which any digits may stand.
+IDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=/m/)\w+")
+
 LARGEST_PAGE = 15 * 1024
 MOST_REQUESTS = 3
 
@@ -52,12 +55,17 @@ MEASURE = """() => {
 }"""
 
 
-async def faults(page: Page, language: Language) -> list[str]:
-    """Return all that is wrong with a page at each width, in a context whose pages let axe in."""
+async def faults(page: Page, language: Language, *, picture: str | None = None) -> list[str]:
+    """Return all that is wrong with a page at each width, in a context whose pages let axe in.
+
+    ``picture`` is how the files of its pictures begin, where some are wanted.
+    """
     await page.add_script_tag(path=vendored("axe.min.js"))
     found: list[str] = []
     for width in WIDTHS:
         await page.set_viewport_size({"width": width, "height": 812})
+        if picture:
+            await page.screenshot(path=f"{picture}.{width}.png", full_page=True, caret="initial")
         looks: dict[str, Any] = await page.evaluate(MEASURE)
         if looks["sideways"]:
             found.append(f"{width}: the page scrolls sideways")
@@ -67,8 +75,8 @@ async def faults(page: Page, language: Language) -> list[str]:
         found += [f"{name} is {looks[name]!r}" for name, value in expected.items() if looks[name] != value]
         rules = {"runOnly": STANDARDS} if width == WIDTHS[0] else {"runOnly": {"type": "rule", "values": BY_WIDTH}}
         found += [f"{width}: axe: {one}" for one in await axe(page, rules)]
-    path = urlsplit(page.url)
-    found += [f"{text!r} says too much" for text in (await page.title(), path.path, path.query) if PRIVATE.search(text)]
+    address = IDS.sub("", urlsplit(page.url)._replace(netloc="").geturl())
+    found += [f"{text!r} says too much" for text in (await page.title(), address) if PRIVATE.search(text)]
     return found
 
 

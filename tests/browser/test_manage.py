@@ -2,122 +2,27 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
-import msgspec
 import pytest
 from playwright.async_api import Page, expect
 
 from scheduler.domain.clinics import Language
-from scheduler.web.pages import dates
 from scheduler.web.pages.words import speaker
 from tests.browser.conftest import OpenPage
 from tests.browser.site import Site
-from tests.browser.steps import ASH, faults, slot, watch_policy
-
-NEW_YORK = ZoneInfo("America/New_York")
+from tests.browser.steps import slot, watch_policy
+from tests.browser.visits import Link, booked, day_ahead, press, row, start_in
 
 # Programs that follow the links in messages before their readers do.
 SCANNERS = ("Barracuda Sentinel", "GoogleImageProxy", "Mozilla/5.0 (compatible; ms-office; MSOffice 16)", "curl/8.0")
 
 
-class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """The private link of a visit, and the visit that it leads to."""
-
-    id: str
-    url: str
-    starts_at: datetime
-
-    def when(self, language: Language = "en") -> str:
-        return dates.when(self.starts_at.astimezone(NEW_YORK), language)
-
-
-async def booked(site: Site, *, ahead: int = 20, number: int = 0, **patient: Any) -> Link:
-    """Have the desk book a visit at the first opening after so many days, and return its link."""
-    today = datetime.now(NEW_YORK).date()
-    first, until = ((today + timedelta(days=days)).isoformat() for days in (ahead, ahead + 14))
-    slots = await site.slots(first=first, until=until, therapist="rivera")
-    person = {**ASH, "sms_consent": {"granted": True, "wording_version": "2026-11"}, **patient}
-    response = await site.desk.post(
-        "/api/v1/visits",
-        json={
-            "visit_type": "eval-run", "starts_at": slots[number]["starts_at"], "therapist": "rivera", "patient": person,
-        },
-    )  # fmt: skip
-    assert response.status_code == 201, response.text
-    visit = response.json()
-    return Link(id=visit["id"], url=visit["manage_url"], starts_at=datetime.fromisoformat(visit["starts_at"]))
-
-
 @pytest.fixture
 async def link(site: Site) -> Link:
     return await booked(site)
-
-
-async def row(site: Site, link: Link) -> Any:
-    return await site.pool.fetchrow("select * from visits where id = $1", link.id)
-
-
-async def start_in(site: Site, link: Link, hours: float) -> None:
-    """Let the visit be so near, or so long ago, and booked a day before now."""
-    await site.pool.execute(
-        """update visits set starts_at = now() + make_interval(mins => $2), booked_at = now() - interval '1 day',
-            ends_at = now() + make_interval(mins => $2) + interval '1 hour' where id = $1""",
-        link.id,
-        round(hours * 60),
-    )
-
-
-async def press(page: Page, words: str) -> None:
-    await page.get_by_role("button", name=words, exact=True).click()
-
-
-async def states(open_page: OpenPage, site: Site, language: Language) -> AsyncIterator[tuple[str, Page]]:
-    """Yield the page of a visit in every state that it has."""
-    say = speaker(language)
-    link = await booked(site, language=language)
-    page = await open_page(language, lax=True)
-    await page.goto(link.url)
-    yield "not confirmed", page
-    await press(page, say("visit.yes"))
-    await expect(page.get_by_role("status")).to_be_visible()
-    yield "confirmed", page
-    await page.goto(f"{link.url}/move")
-    yield "move", page
-    await page.goto(f"{link.url}/cancel")
-    yield "cancel", page
-    await press(page, say("cancel.do"))
-    await expect(page.get_by_role("button", name=say("visit.undo"))).to_be_visible()
-    yield "cancelled", page
-    await press(page, say("visit.undo"))
-    moved = (await row(site, link))["starts_at"] + timedelta(days=7)
-    answer = await site.desk.post(
-        f"/api/v1/visits/{link.id}/reschedule", json={"starts_at": moved.isoformat()},
-        headers={"If-Match": f'"{(await row(site, link))["version"]}"'},
-    )  # fmt: skip
-    assert answer.status_code == 200, answer.text
-    await page.goto(link.url)
-    yield "moved by the clinic", page
-    await start_in(site, link, 5)
-    await page.goto(link.url)
-    yield "late", page
-    await start_in(site, link, -3)
-    await page.goto(link.url)
-    yield "over", page
-    await start_in(site, link, -100)
-    await page.goto(link.url)
-    yield "expired", page
-
-
-async def test_every_state_is_sound_at_every_width(open_page: OpenPage, site: Site, language: Language) -> None:
-    wrong = {
-        name: found async for name, page in states(open_page, site, language) if (found := await faults(page, language))
-    }
-    assert wrong == {}
 
 
 async def test_looking_changes_nothing_whoever_looks(open_page: OpenPage, site: Site, link: Link) -> None:
@@ -176,10 +81,11 @@ async def test_two_who_move_to_one_time_end_with_one_visit_each(open_page: OpenP
     links = [await booked(site), await booked(site, number=6, given_name="Bo", phone="201 555 0143", email=None)]
     pages = [await open_page(), await open_page()]
     for number in range(3):
+        # Another week each time, so that neither visit is in the way of the other's.
+        slots = await site.slots(first=day_ahead(40 + number * 7), until=day_ahead(47 + number * 7), therapist="rivera")
+        start = slots[0]["starts_at"]
         for page, link in zip(pages, links, strict=True):
-            await page.goto(f"{link.url}/move")
-        starts = [set(await _starts(page)) for page in pages]
-        start = sorted(starts[0] & starts[1])[-1 - number]
+            await page.goto(f"{link.url}/move?day={start[:10]}")
         await asyncio.gather(*(slot(page, start).click() for page in pages))
         await asyncio.gather(*(expect(page.locator("[role=status], .note-amber")).to_be_visible() for page in pages))
         lost = [page for page in pages if await page.locator("[role=alert]").count()]
@@ -321,7 +227,3 @@ async def _hidden(page: Page, action: str) -> dict[str, Any]:
     """Return what the form of an action sends by itself."""
     fields = await page.locator(f'form[action$="/{action}"] input[type="hidden"]').all()
     return {await one.get_attribute("name") or "": await one.input_value() for one in fields}
-
-
-async def _starts(page: Page) -> list[str]:
-    return [await one.get_attribute("value") or "" for one in await page.locator("button.slot").all()]
