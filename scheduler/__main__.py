@@ -14,6 +14,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, ParamSpec, cast
 
 import click
@@ -93,12 +94,33 @@ def worker_command() -> None:
 @click.option("--down", is_flag=True, help="Go down instead of up; takes --to, such as `--to base`.")
 @_plainly
 def migrate_command(revision: str, down: bool) -> None:
-    """Bring the database's schema up to this release."""
-    from scheduler.migrate import downgrade, upgrade
+    """Bring the database's schema up to this release, as DATABASE_OWNER_URL where that is set."""
+    from scheduler.commands import migrations
 
-    settings = _settings()
-    (downgrade if down else upgrade)(settings.database_url, revision)
+    asyncio.run(migrations.migrate(_settings(), revision, down=down))
     click.echo(f"The schema is at {'the newest revision' if revision == 'head' else revision}.")
+
+
+@main.command("backup")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--check/--no-check", default=True, show_default=True, help="Prove it: restore it beside the database.")
+@_plainly
+def backup_command(file: Path | None, check: bool) -> Coroutine[Any, Any, None]:
+    """Write everything into FILE and prove that it can be restored. Nothing need stop meanwhile."""
+    from scheduler.commands import backups
+
+    return backups.back_up(_settings(database=False), file, check=check)
+
+
+@main.command("restore")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Also where the database holds patients; what was there is kept beside.")
+@_plainly
+def restore_command(file: Path, replace: bool) -> Coroutine[Any, Any, None]:
+    """Put the backup FILE in the database's place, proven first. Stop every web and worker before."""
+    from scheduler.commands import backups
+
+    return backups.restore(_settings(database=False), file, replace=replace)
 
 
 @main.command("apply")

@@ -19,8 +19,8 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from scheduler import postgres
-from scheduler.migrate import upgrade
-from scheduler.settings import load_settings
+from scheduler.commands.migrations import migrate
+from scheduler.settings import Settings, load_settings
 from scheduler.store.connections import Pool, open_pool
 
 # For `make nightly`: what `make test` tries a hundred times is tried two thousand times.
@@ -31,13 +31,28 @@ UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_write
 
 
 class Databases(msgspec.Struct, frozen=True):
-    """Databases of this run on one server. Their names begin with ``prefix``; the template is migrated."""
+    """Databases of this run on one server. Their names begin with ``prefix``; the template is migrated.
+
+    ``service`` is the role that owns nothing, as which the service runs in production.
+    """
 
     server: str
     prefix: str
 
+    @property
+    def service(self) -> str:
+        return f"{self.prefix}_service"
+
     def dsn(self, name: str) -> str:
         return urlsplit(self.server)._replace(path=f"/{self.prefix}_{name}").geturl()
+
+    def service_dsn(self, name: str) -> str:
+        host = urlsplit(self.server).netloc.rpartition("@")[2]
+        return urlsplit(self.dsn(name))._replace(netloc=f"{self.service}:{self.service}@{host}").geturl()
+
+    def settings(self, name: str) -> Settings:
+        urls = {"DATABASE_URL": self.service_dsn(name), "DATABASE_OWNER_URL": self.dsn(name)}
+        return load_settings({**urls, "DATABASE_ALLOW_UNSAFE": "true", "SECRET_KEY": "k" * 32})
 
     async def create(self, name: str, *, template: str | None = None) -> str:
         """Make a database, empty or like another one of this run, and return its address."""
@@ -47,6 +62,9 @@ class Databases(msgspec.Struct, frozen=True):
 
     async def drop(self, name: str) -> None:
         await self._tell(f"drop database if exists {self.prefix}_{name} with (force)")
+
+    async def drop_service(self) -> None:
+        await self._tell(f"drop role if exists {self.service}")
 
     async def _tell(self, statement: str) -> None:
         connection = await asyncpg.connect(self.server)
@@ -65,10 +83,12 @@ class Server:
         )
         server = self._embedded.dsn("postgres") if self._embedded else os.environ["DATABASE_URL"]
         self.databases = Databases(server, f"scheduler_test_{secrets.token_hex(4)}")
-        upgrade(asyncio.run(self.databases.create("template")))
+        asyncio.run(self.databases.create("template"))
+        asyncio.run(migrate(self.databases.settings("template")))
 
     def stop(self) -> None:
         asyncio.run(self.databases.drop("template"))
+        asyncio.run(self.databases.drop_service())
         if self._embedded:
             self._embedded.stop()
         shutil.rmtree(self._folder)
@@ -106,6 +126,13 @@ async def dsn(databases: Databases, worker_id: str) -> AsyncIterator[str]:
     """Yield the address of this process's own migrated database."""
     yield await databases.create(worker_id, template="template")
     await databases.drop(worker_id)
+
+
+@pytest.fixture(scope="session")
+def service_dsn(databases: Databases, dsn: str, worker_id: str) -> str:
+    """Return the address of the same database for the role that the service has in production."""
+    assert dsn == databases.dsn(worker_id)
+    return databases.service_dsn(worker_id)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from scheduler.services.clinic_files import read_files
 from scheduler.settings import Settings
 from scheduler.store.clinics import load_clinics
 from scheduler.store.connections import open_pool
+from scheduler.store.roles import may_rewrite_audit
 from scheduler.store.schema import current_revision, newest_revision
 from scheduler.store.units import reading
 
@@ -93,11 +94,14 @@ async def _check_database(settings: Settings) -> list[Finding]:
             if revision != newest_revision():
                 return [Finding(False, "The database's schema is not current: run `scheduler migrate`.")]
             clinics = await load_clinics(connection)
+            too_powerful = await may_rewrite_audit(connection)
     except (ConfigurationError, asyncpg.PostgresError) as problem:
         return [Finding(False, str(problem))]
     if not clinics:
         return [Finding(False, "The database holds no clinic: run `scheduler apply`.")]
-    return [Finding(True, f"Database: schema current, {len(clinics)} clinic(s) loaded")]
+    note = "note: the role of DATABASE_URL could rewrite the audit; give the schema an owner with DATABASE_OWNER_URL"
+    found = Finding(True, f"Database: schema current, {len(clinics)} clinic(s) loaded")
+    return [found, Finding(True, note)] if too_powerful else [found]
 
 
 async def _check_channels(settings: Settings) -> list[Finding]:

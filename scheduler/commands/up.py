@@ -15,10 +15,9 @@ import msgspec
 import structlog
 
 from scheduler import postgres
-from scheduler.commands import clinics
+from scheduler.commands import clinics, migrations
 from scheduler.commands.serve import PARENT_PIPE, refuse_taken_port
 from scheduler.errors import ConfigurationError
-from scheduler.migrate import upgrade
 from scheduler.settings import Settings, local_url
 
 ROLES = ("web", "worker")
@@ -55,7 +54,8 @@ class _Database:
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.scheduler_data
         self._server = postgres.start(self._folder)
-        self.dsn = self._server.dsn()
+        self.dsn = self._server.dsn(role=postgres.SERVICE_ROLE)
+        self.owner_dsn = self._server.dsn()
 
     def tend(self) -> None:
         if not self._server.running:
@@ -76,6 +76,8 @@ class _Child:
         self._environment = {
             **os.environ,
             "DATABASE_URL": settings.database_url,
+            # A process that serves has no use for the owner's address, and whoever breaks into it must not find it.
+            "DATABASE_OWNER_URL": "",
             "SECRET_KEY": settings.secret_key,
             PARENT_PIPE: str(pipe),
         }
@@ -136,9 +138,11 @@ def run(settings: Settings) -> None:
     try:
         if not settings.database_url:
             database = _Database(settings)
-            settings = msgspec.structs.replace(settings, database_url=database.dsn)
+            settings = msgspec.structs.replace(
+                settings, database_url=database.dsn, database_owner_url=database.owner_dsn
+            )
         refuse_taken_port(settings)
-        upgrade(settings.database_url)
+        asyncio.run(migrations.migrate(settings))
         asyncio.run(clinics.apply(settings, dry_run=False))
         # Nobody writes into this pipe. Its other end closes when this process ends, even by SIGKILL.
         pipe, _ = os.pipe()

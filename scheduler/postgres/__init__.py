@@ -37,6 +37,8 @@ from scheduler.settings import Settings
 
 DATABASE = "scheduler"
 SUPERUSER = "postgres"
+# Whom web and worker are to this server: a role that owns nothing (store/roles).
+SERVICE_ROLE = "app_rw"
 
 # Crash recovery of a small clinic's data takes seconds; an ordinary start a fraction of one.
 START_SECONDS = 60.0
@@ -92,9 +94,9 @@ class EmbeddedServer:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def dsn(self, database: str = DATABASE) -> str:
-        """Return the address of a database of this server, whether it exists or not."""
-        return _dsn(self._socket_folder, database)
+    def dsn(self, database: str = DATABASE, *, role: str = SUPERUSER) -> str:
+        """Return the address of a database of this server for a role, whether they exist or not."""
+        return _dsn(self._socket_folder, database, role)
 
     def stop(self) -> None:
         """Shut down fast: open transactions are rolled back, what was committed is on disk. Does nothing twice."""
@@ -130,7 +132,7 @@ def start(data_directory: Path, *, options: Mapping[str, str] = MappingProxyType
 
 
 def attached(settings: Settings) -> Settings:
-    """Return the settings with a DATABASE_URL: the given one, or that of the embedded server running meanwhile.
+    """Return the settings with the database's addresses: those given, or of the embedded server running meanwhile.
 
     Raises ConfigurationError where there is neither.
     """
@@ -144,7 +146,11 @@ def attached(settings: Settings) -> Settings:
             f"DATABASE_URL is not set and no embedded PostgreSQL is running on {settings.scheduler_data}: "
             "start `scheduler up`, or set DATABASE_URL."
         )
-    return msgspec.structs.replace(settings, database_url=_dsn(status.socket_folder, DATABASE))
+    return msgspec.structs.replace(
+        settings,
+        database_url=_dsn(status.socket_folder, DATABASE, SERVICE_ROLE),
+        database_owner_url=_dsn(status.socket_folder, DATABASE, SUPERUSER),
+    )
 
 
 def _start(data: Path, options: Mapping[str, str], owner: IO[str]) -> EmbeddedServer:
@@ -268,8 +274,8 @@ def _status(cluster: Path) -> Status | None:
     return Status(int(lines[0]), int(lines[3]), Path(lines[4]), lines[7].strip() == "ready") if whole else None
 
 
-def _dsn(socket_folder: Path, database: str) -> str:
-    return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(socket_folder), safe='/')}&port=5432"
+def _dsn(socket_folder: Path, database: str, role: str) -> str:
+    return f"postgresql://{role}@/{database}?host={quote(str(socket_folder), safe='/')}&port=5432"
 
 
 def _binaries() -> Path:

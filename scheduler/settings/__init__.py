@@ -33,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     database_url: str
+    database_owner_url: str
     database_pool_size: int
     database_statement_cache_size: int
     database_allow_unsafe: bool
@@ -69,6 +70,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"]
     given: frozenset[str]
 
+    @property
+    def owner_url(self) -> str:
+        """The address at which the schema may be changed and everything read: for commands, never for a server."""
+        return self.database_owner_url or self.database_url
+
     def rows(self) -> list[tuple[str, str, bool]]:
         """Return (name, value fit to be shown, whether it is the default) for every setting, in the table's order."""
         return [
@@ -87,6 +93,8 @@ class Setting(NamedTuple):
 
 SETTINGS: dict[str, Setting] = {
     "DATABASE_URL": Setting(forms.database_url, show=forms.shown_url),
+    # Whoever owns the schema could rewrite the audit. With another role here, that of DATABASE_URL owns nothing.
+    "DATABASE_OWNER_URL": Setting(forms.database_url, show=forms.shown_url),
     # PostgreSQL's own default allows 100 connections: two web processes and two workers leave room for people.
     "DATABASE_POOL_SIZE": Setting(forms.integer(2, 200), "10"),
     # asyncpg's own default. Must be 0 behind PgBouncer in transaction mode, which moves sessions between clients.
@@ -197,6 +205,8 @@ def _complaints(values: Mapping[str, Any]) -> list[str]:
             {bool(values[name]) for name in ("DKIM_DOMAIN", "DKIM_SELECTOR", "DKIM_PRIVATE_KEY_FILE")}
         )
         > 1,
+        "DATABASE_URL is needed when DATABASE_OWNER_URL is set.": values["DATABASE_OWNER_URL"]
+        and not values["DATABASE_URL"],
         "SECRET_KEY is needed when DATABASE_URL is set: a random text of at least "
         f"{MINIMUM_SECRET_LENGTH} characters, the same for every process.": values["DATABASE_URL"]
         and not values["SECRET_KEY"],

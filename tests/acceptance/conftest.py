@@ -25,9 +25,9 @@ async def key(pool: Pool) -> str:
 
 
 @pytest.fixture
-def environment(dsn: str, tmp_path: Path) -> dict[str, str]:
+def environment(service_dsn: str, tmp_path: Path) -> dict[str, str]:
     return {
-        "DATABASE_URL": dsn,
+        "DATABASE_URL": service_dsn,
         "DATABASE_ALLOW_UNSAFE": "true",
         "SCHEDULER_DATA": str(tmp_path),
         "SCHEDULER_CLINIC": str(ROOT / "config" / "clinic.toml"),

@@ -144,7 +144,7 @@ async def test_other_commands_find_the_running_server_and_miss_a_stopped_one(dat
     server = postgres.start(data)
     try:
         found = postgres.attached(settings_of(data))
-        assert await query(found.database_url, "select current_database()") == "scheduler"
+        assert await query(found.owner_url, "select current_database()") == "scheduler"
     finally:
         server.stop()
     with pytest.raises(ConfigurationError, match="no embedded PostgreSQL is running"):
@@ -255,7 +255,7 @@ async def test_a_folder_too_deep_for_a_socket_gets_a_short_one_and_its_parents_a
     server = postgres.start(deep)
     try:
         assert await query(server.dsn(), "select 1") == "1"
-        assert await query(postgres.attached(settings_of(deep)).database_url, "select 1") == "1"
+        assert await query(postgres.attached(settings_of(deep)).owner_url, "select 1") == "1"
         folder = await query(server.dsn(), "show unix_socket_directories")
         assert mode_of(folder) == 0o700
         assert len(folder) < LONGEST_SOCKET_FOLDER

@@ -25,7 +25,12 @@ OF_THE_IMAGE = {
     "SCHEDULER_DATA",
     "TWILIO_API_BASE_URL",
 }
-NEEDED = {"DATABASE_PASSWORD": "p" * 20, "SECRET_KEY": "k" * 40, "PUBLIC_BASE_URL": "https://clinic.example"}
+NEEDED = {
+    "DATABASE_PASSWORD": "p" * 20,
+    "DATABASE_OWNER_PASSWORD": "o" * 20,
+    "SECRET_KEY": "k" * 40,
+    "PUBLIC_BASE_URL": "https://clinic.example",
+}
 SENDING = {
     "SMS_CHANNEL": "twilio",
     "TWILIO_ACCOUNT_SID": "AC1",
@@ -77,14 +82,19 @@ def test_what_compose_passes_on_is_a_valid_configuration(environment: dict[str, 
         assert set(passed) <= set(SETTINGS)
         settings = load_settings(passed)
         assert settings.sms_channel == environment.get("SMS_CHANNEL", "preview")
-        assert settings.database_url == f"postgresql://scheduler:{'p' * 20}@database:5432/scheduler"
+        assert settings.database_url == f"postgresql://app_rw:{'p' * 20}@database:5432/scheduler"
+        # Only what prepares the database may change it, and the servers do not know how.
+        owner = f"postgresql://scheduler:{'o' * 20}@database:5432/scheduler" if service == "prepare" else ""
+        assert settings.database_owner_url == owner
+        assert ("o" * 20 in str(passed)) == (service == "prepare")
 
 
 def test_every_setting_that_an_operator_may_want_is_passed_on() -> None:
     for service in ("prepare", "web", "worker"):
         passed = composed(**{name: f"mine-{name}" for name in SETTINGS})[service]["environment"]
-        assert set(SETTINGS) - set(passed) == OF_THE_IMAGE
-        assert {name for name, value in passed.items() if value != f"mine-{name}"} == {"DATABASE_URL", "LOG_FORMAT"}
+        own = {"DATABASE_URL", "DATABASE_OWNER_URL", "LOG_FORMAT"} & set(passed)
+        assert set(SETTINGS) - set(passed) == OF_THE_IMAGE | ({"DATABASE_OWNER_URL"} - own)
+        assert {name for name, value in passed.items() if value != f"mine-{name}"} == own
 
 
 def test_the_readme_has_a_row_for_every_setting_and_for_nothing_else() -> None:
