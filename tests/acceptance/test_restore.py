@@ -1,0 +1,110 @@
+"""The worst day: every process of the clinic is killed in the middle of its work, and it opens again from a backup."""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.acceptance.processes import Started, free_port, start, until
+from tests.acceptance.test_up import children, run
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Yield a folder that every account may pass through, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="scheduler-restore-") as path:
+        Path(path).chmod(0o711)
+        yield Path(path)
+
+
+async def open_clinic(data: Path, secret: str, log: Path) -> Started:
+    up = await start("up", {"SCHEDULER_DATA": str(data), "SECRET_KEY": secret}, log, port=free_port())
+
+    async def welcomes() -> bool:
+        return "The clinic is open." in log.read_text()
+
+    await until(welcomes, what="the welcome")
+    return up
+
+
+async def book_without_end(url: str, key: str, told: list[str]) -> None:
+    """Book one visit after the other and note each that was acknowledged, until nobody answers any more."""
+    headers = {"Authorization": f"Bearer {key}"}
+    first = datetime.now(UTC).date() + timedelta(days=60)
+    weeks = {"visit_type": "follow-up", "from": str(first), "to": str(first + timedelta(days=20))}
+    async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=5)) as session:
+        while True:
+            async with session.get(f"{url}/api/v1/slots", params=weeks) as response:
+                slots: list[dict[str, Any]] = (await response.json())["items"]
+            for number, slot in enumerate(slots[::5]):
+                body = {
+                    "visit_type": "follow-up",
+                    "starts_at": slot["starts_at"],
+                    "therapist": slot["therapist"],
+                    "patient": {"given_name": "Runner", "family_name": f"Sample {len(told)}",
+                                "phone": f"201 555 01{number % 100:02}"},
+                }  # fmt: skip
+                async with session.post(f"{url}/api/v1/visits", json=body) as response:
+                    if response.status == 201:
+                        told.append((await response.json())["id"])
+
+
+def kill_everything(up: Started, data: Path) -> None:
+    """End all of it as a power cut would: the database first, so that nobody has time to tell it anything."""
+    postgres = int((data / "postgres" / "postmaster.pid").read_text().split()[0])
+    below = Path(f"/proc/{postgres}/task/{postgres}/children").read_text().split()
+    for process_id in (postgres, *map(int, below), *children(up.process.pid).values(), up.process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(process_id, signal.SIGKILL)
+
+
+@pytest.mark.timeout(180)
+async def test_every_visit_that_was_acknowledged_comes_back_after_a_kill_of_everything(
+    folder: Path, tmp_path: Path
+) -> None:
+    data, again, secret = folder / "data", folder / "again", "a secret of more than thirty-two letters"
+    told: list[str] = []
+    environment = {"SCHEDULER_DATA": str(data), "SECRET_KEY": secret}
+    up = await open_clinic(data, secret, tmp_path / "first.log")
+    code, written = await run("api-key", "create", "desk", "--scope", "admin", **environment)
+    assert code == 0, written
+    key = next(line for line in written.splitlines() if line.startswith("tbs_"))
+    load = asyncio.create_task(book_without_end(up.url, key, told))
+    await until(lambda: asyncio.sleep(0, len(told) >= 20), what="twenty visits")
+    kill_everything(up, data)
+    with pytest.raises((aiohttp.ClientError, TimeoutError)):
+        await load
+    await up.process.wait()
+
+    file = folder / "clinic.dump"
+    code, written = await run("backup", str(file), **environment)
+    assert code == 0, written
+    elsewhere = {"SCHEDULER_DATA": str(again), "SECRET_KEY": secret}
+    code, written = await run("restore", str(file), **elsewhere)
+    assert code == 0, written
+    assert "SECRET_KEY" not in written
+
+    up = await open_clinic(again, secret, tmp_path / "second.log")
+    try:
+        headers = {"Authorization": f"Bearer {key}"}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            for visit in told:
+                async with session.get(f"{up.url}/api/v1/visits/{visit}") as response:
+                    assert response.status == 200, visit
+        code, written = await run("restore", str(file), "--replace", **elsewhere)
+        assert (code, written.splitlines()[-1]) == (
+            2,
+            "scheduler: Somebody is connected to the database: stop every web and worker, then restore.",
+        )
+        assert await up.stop() == 0
+    finally:
+        await up.kill()
+    assert len(told) >= 20
