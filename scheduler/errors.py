@@ -198,12 +198,16 @@ class TooLateToChange(SchedulerError):
 
 
 class VersionMismatch(SchedulerError):
+    """The visit stands at another version than the one that was seen; ``etag`` says at which."""
+
     code = "version-mismatch"
     status = 412
     title = "The visit was changed meanwhile"
 
 
 class VersionRequired(SchedulerError):
+    """Nothing was said about which version was seen; ``etag`` says at which the visit stands."""
+
     code = "version-required"
     status = 428
     title = "Say which version of the visit you saw, with If-Match"

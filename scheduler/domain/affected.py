@@ -13,7 +13,7 @@ import msgspec
 from scheduler.domain.availability import Opening, calendar_bounds, nearest, open_starts, place, with_buffers
 from scheduler.domain.calendars import Calendar, PlaceCalendar, TherapistCalendar, windows_on, works_through
 from scheduler.domain.clinics import Clinic, VisitType
-from scheduler.domain.times import DAY, Span, day_end, day_start, epoch_minute, overlap, wall_spans
+from scheduler.domain.times import DAY, Span, day_end, day_start, epoch_minute, wall_spans
 from scheduler.domain.visits import Visit
 
 # By resource (a therapist, a room, a device or a patient), when it is busy.
@@ -127,12 +127,7 @@ def _openings(calendar: Calendar, clinic: Clinic, mover: Mover, within: Span, pr
     if within[0] >= within[1]:
         return []
     met = _as_met_by(calendar, mover, calendar_bounds(mover.visit_type, *within), promised)
-    length = mover.visit_type.duration_minutes
-    return [
-        opening
-        for opening in open_starts(met, clinic, mover.visit_type, within=within)
-        if not any(overlap((opening.start, opening.start + length), busy) for busy in met.patient_busy)
-    ]
+    return open_starts(met, clinic, mover.visit_type, within=within)
 
 
 def _as_met_by(calendar: Calendar, mover: Mover, bounds: Span, promised: BusyById) -> Calendar:

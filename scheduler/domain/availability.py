@@ -52,7 +52,8 @@ def open_starts(
     """Return every open start of a visit type in time order, one for each therapist who could take it.
 
     ``within`` is a span of epoch minutes: a slot must start and end inside it. ``earliest`` is the first start that
-    notice allows, inclusive. The calendar must cover ``calendar_bounds`` of the span.
+    notice allows, inclusive. Nothing is open while the patient, where the calendar is of one, is elsewhere. The
+    calendar must cover ``calendar_bounds`` of the span.
     """
     low, high = max(within[0], earliest), within[1] - visit_type.duration_minutes
     if low > high:
@@ -60,6 +61,7 @@ def open_starts(
     candidates = clock_grid(calendar.bounds, clinic.zone, clinic.settings.grid_minutes)
     candidates &= span_bits(calendar.bounds, (low, high + 1))
     candidates &= starts_with_room(calendar, visit_type) & starts_with_equipment(calendar, visit_type)
+    candidates &= _starts_with_patient(calendar, visit_type)
     openings: list[Opening] = []
     for number, therapist in enumerate(calendar.therapists):
         if qualified(clinic, visit_type, therapist):
@@ -208,6 +210,12 @@ def qualified(clinic: Clinic, visit_type: VisitType, therapist: TherapistCalenda
     """Whether a therapist of the calendar is known to the clinic, may perform the visit type, and still does."""
     known = clinic.therapists_by_id.get(therapist.id)
     return known is not None and known.may_perform(visit_type) and therapist.performs
+
+
+def _starts_with_patient(calendar: Calendar, visit_type: VisitType) -> int:
+    """Return the starts at which the patient is nowhere else; a patient needs no buffers."""
+    free = everything(calendar.bounds) & ~union(calendar.bounds, calendar.patient_busy)
+    return starts_within(free, visit_type, buffers=False)
 
 
 def _refuse_busy_patient(calendar: Calendar, visit_type: VisitType, start: int) -> None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from uuid import UUID
 
 import msgspec
 
 from scheduler.domain.availability import Opening, calendar_bounds, earliest_start, latest_start, nearest, open_starts
-from scheduler.domain.calendars import Calendar
-from scheduler.domain.clinics import Clinic, Therapist, VisitType
-from scheduler.domain.times import DAY, Span, day_end, day_start, epoch_minute, instant_at, overlap
+from scheduler.domain.clinics import Clinic, Place, Therapist, VisitType
+from scheduler.domain.times import DAY, Span, day_end, day_start, epoch_minute, instant_at
 from scheduler.domain.visits import Visit
 from scheduler.errors import NotBookableOnline
 from scheduler.store.availability import load_calendar
@@ -134,20 +134,30 @@ async def alternatives(
     *,
     now: datetime,
     therapist: Therapist | None = None,
+    room: Place | None = None,
+    patient_id: UUID | None = None,
+    elsewhere: Sequence[Span] = (),
+    moving: Visit | None = None,
     staff: bool = False,
 ) -> list[Slot]:
-    """Return up to five open slots nearest to a start that cannot be had, with the therapist wished for if possible."""
+    """Return up to five open slots nearest to a start that cannot be had, nearest first.
+
+    They are with the therapist wished for, if possible, and in no other room than the one wished for. Nothing is
+    offered while the patient is at another visit or ``elsewhere``; ``moving`` as in ``list_slots``.
+    """
     if not staff and not visit_type.online:
         return []
     center = max(start, _earliest(visit_type, now, staff=staff))
     center = min(center, latest_start(visit_type, clinic, now))
     for within in ((center - _NEARBY[0], center + _NEARBY[1]), (center - _NEARBY[0], center + 60 * DAY)):
-        openings, therapists = await _openings(connection, clinic, visit_type, within, now, staff=staff)
+        openings, therapists = await _openings(
+            connection, clinic, visit_type, within, now, room=room, patient_id=patient_id, elsewhere=elsewhere,
+            moving=moving, staff=staff,
+        )  # fmt: skip
         if therapist is not None:
             openings = [one for one in openings if therapists[one.therapist] == therapist.code] or openings
         if openings:
-            closest = nearest(openings, start, ALTERNATIVES)
-            return _slots(clinic, visit_type, sorted(closest), therapists)
+            return _slots(clinic, visit_type, nearest(openings, start, ALTERNATIVES), therapists)
     return []
 
 
@@ -159,10 +169,13 @@ async def _openings(
     now: datetime,
     *,
     therapist: Therapist | None = None,
-    staff: bool,
+    room: Place | None = None,
+    patient_id: UUID | None = None,
+    elsewhere: Sequence[Span] = (),
     moving: Visit | None = None,
+    staff: bool,
 ) -> tuple[list[Opening], list[str]]:
-    """Return the openings of a span and the codes of the therapists that they number."""
+    """Return the openings of a span and the codes of the therapists that they number; the rest as in callers."""
     earliest = _earliest(visit_type, now, staff=staff)
     ends = within[1]
     if not staff:
@@ -176,21 +189,21 @@ async def _openings(
         visit_type,
         calendar_bounds(visit_type, *span),
         therapist_id=therapist.id if therapist else None,
-        patient_id=moving.patient_id if moving else None,
+        patient_id=moving.patient_id if moving else patient_id,
         without_visit=moving.id if moving else None,
     )
+    calendar = msgspec.structs.replace(
+        calendar,
+        rooms=[each for each in calendar.rooms if room is None or each.id == room.id],
+        patient_busy=[*calendar.patient_busy, *elsewhere],
+    )
     openings = open_starts(calendar, clinic, visit_type, within=span, earliest=earliest)
+    therapists = [each.id for each in calendar.therapists]
     if moving is not None:
-        openings = [one for one in openings if _is_move(one, calendar, visit_type, moving)]
-    return openings, [clinic.therapist_code(one.id) for one in calendar.therapists]
-
-
-def _is_move(opening: Opening, calendar: Calendar, visit_type: VisitType, moving: Visit) -> bool:
-    """Whether a visit can move to an opening: it is not there already, and its patient is nowhere else then."""
-    stays = (opening.start, calendar.therapists[opening.therapist].id)
-    own_time = (opening.start, opening.start + visit_type.duration_minutes)
-    elsewhere = any(overlap(own_time, busy) for busy in calendar.patient_busy)
-    return not elsewhere and stays != (epoch_minute(moving.starts_at), moving.therapist_id)
+        # To be where it is already is no move.
+        stays = (epoch_minute(moving.starts_at), moving.therapist_id)
+        openings = [one for one in openings if (one.start, therapists[one.therapist]) != stays]
+    return openings, [clinic.therapist_code(therapist_id) for therapist_id in therapists]
 
 
 def _earliest(visit_type: VisitType, now: datetime, *, staff: bool) -> int:

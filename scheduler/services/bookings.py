@@ -66,6 +66,7 @@ async def book(
         room=room,
         patient_id=patient.id,
         bound_at=None if actor.staff else now,
+        by_stranger=not actor.staff,
         overbook=overbook_reason is not None,
     )
 
@@ -117,8 +118,9 @@ async def book_hold(
         # A hold that ran out has lost its room as well; any other of the kind is as good.
         room=clinic.rooms_by_id.get(visit.room_id) if visit.room_id and not held.expired else None,
         patient_id=patient.id,
-        without_visit=visit.id,
+        visit=visit,
         bound_at=None if actor.staff else _promised_at(held, now),
+        by_stranger=not actor.staff,
     )
 
     async def write(placement: Placement) -> Visit | None:

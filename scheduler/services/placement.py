@@ -21,7 +21,7 @@ from scheduler.domain.times import Span, day_end, day_start, epoch_minute, insta
 from scheduler.domain.visits import Visit
 from scheduler.errors import PlacementRefused, SlotTaken
 from scheduler.ids import new_id
-from scheduler.services.availability import alternatives
+from scheduler.services.availability import Slot, alternatives
 from scheduler.store.availability import load_calendar
 from scheduler.store.connections import Connection
 from scheduler.store.holds import expire_holds
@@ -34,8 +34,9 @@ Written = TypeVar("Written")
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody wants: a visit type at a start, perhaps with a certain therapist, room or patient.
 
+    ``visit`` is the one that is to move or be booked, whose present place does not stand in its way.
     ``bound_at`` is the moment whose notice and horizon bind the wish, None for staff, whom they do not bind.
-    ``without_visit`` is the visit that is to move or be booked, whose present place does not stand in its way.
+    ``by_stranger`` is whether whoever asks has only said who the patient is.
     """
 
     visit_type: VisitType
@@ -43,8 +44,9 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     therapist: Therapist | None = None
     room: Place | None = None
     patient_id: UUID | None = None
-    without_visit: UUID | None = None
+    visit: Visit | None = None
     bound_at: datetime | None = None
+    by_stranger: bool = False
     overbook: bool = False
 
     @property
@@ -79,19 +81,38 @@ async def placed(
     except PlacementRefused as refused:
         refusal = refused
     await release_days(connection)
+    refusal.members["alternatives"] = await _alternatives(connection, clinic, wish, refusal, now)
     if wish.bound_at is not None and refusal.members.get("conflict") == "patient":
         # A stranger must not learn from a form where somebody is at what time.
         refusal.members["conflict"] = "therapist"
-    refusal.members["alternatives"] = await alternatives(
+    raise refusal
+
+
+async def _alternatives(
+    connection: Connection, clinic: Clinic, wish: Wish, refusal: PlacementRefused, now: datetime
+) -> list[Slot]:
+    """Return what whoever was refused could have instead, if they asked for it in the same way.
+
+    A stranger is not told where the patient is by what is left out; of their other visits only the one that they have
+    met counts, and that for the time asked for.
+    """
+    start = epoch_minute(wish.starts_at)
+    met = wish.by_stranger and refusal.members.get("conflict") == "patient"
+    is_move = wish.visit is not None and wish.visit.patient_id is not None
+    return await alternatives(
         connection,
         clinic,
         wish.visit_type,
-        epoch_minute(wish.starts_at),
+        start,
         now=now,
         therapist=wish.therapist,
+        # The room of a hold was assigned; nobody asked for it.
+        room=wish.room if wish.visit is None else None,
+        patient_id=None if wish.by_stranger else wish.patient_id,
+        elsewhere=[(start, start + wish.visit_type.duration_minutes)] if met else (),
+        moving=wish.visit if is_move else None,
         staff=wish.bound_at is None,
     )
-    raise refusal
 
 
 async def _attempt(
@@ -133,7 +154,7 @@ async def _find_place(connection: Connection, clinic: Clinic, wish: Wish, bounds
         bounds,
         therapist_id=wish.therapist.id if wish.therapist else None,
         patient_id=wish.patient_id,
-        without_visit=wish.without_visit,
+        without_visit=wish.visit.id if wish.visit else None,
     )
     room = wish.room.id if wish.room else None
     if wish.overbook and wish.therapist is not None:

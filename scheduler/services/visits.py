@@ -104,7 +104,7 @@ async def reschedule(
         starts_at=starts_at,
         therapist=None if anybody else therapist or clinic.therapists_by_id.get(visit.therapist_id),
         patient_id=patient.id,
-        without_visit=visit.id,
+        visit=visit,
         bound_at=None if actor.staff else now,
     )
 
@@ -235,7 +235,7 @@ async def _return_to_calendar(
         starts_at=visit.starts_at,
         therapist=clinic.therapists_by_id.get(visit.therapist_id),
         patient_id=patient.id,
-        without_visit=visit.id,
+        visit=visit,
         overbook=visit.overbook_reason is not None,
     )
 

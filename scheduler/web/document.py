@@ -161,7 +161,7 @@ def _problem_answer(status: int, problems: list[type[SchedulerError]]) -> Docume
     headers = ["X-Request-Id"]
     headers += ["WWW-Authenticate"] if status == errors.Unauthorized.status else []
     headers += ["Retry-After"] if status in (errors.RateLimited.status, errors.TooBusy.status) else []
-    headers += ["ETag"] if problems == [errors.VersionMismatch] else []
+    headers += ["ETag"] if problems in ([errors.VersionMismatch], [errors.VersionRequired]) else []
     codes = {"properties": {"code": {"enum": [problem.code for problem in problems]}}}
     return {
         "description": "; ".join(problem.title for problem in problems),

@@ -12,7 +12,7 @@ from litestar.params import HeaderParameter
 from scheduler.domain.clinics import LANGUAGES, Clinic, Language, Place, Therapist, VisitType
 from scheduler.domain.patients import PatientDetails, read_birth_date, read_email, read_name, read_phone
 from scheduler.domain.times import day_start, is_whole_minute
-from scheduler.errors import FieldError, InvalidRequest, VersionRequired
+from scheduler.errors import FieldError, InvalidRequest
 
 # A start further away than this is a slip of the keyboard.
 FURTHEST = timedelta(days=2 * 365)
@@ -186,10 +186,8 @@ def read_language(value: str, pointer: str, problems: Problems, clinic: Clinic) 
     return language
 
 
-def read_version(if_match: str | None) -> int:
-    """Return the version in an If-Match header. Raises VersionRequired without one, InvalidRequest for another form."""
-    if if_match is None:
-        raise VersionRequired
+def read_version(if_match: str) -> int:
+    """Return the version in an If-Match header. Raises InvalidRequest for another form."""
     etag = _ETAG.fullmatch(if_match.strip())
     if etag is None:
         raise InvalidRequest(FieldError("If-Match", "invalid", 'Send the ETag of the visit as you got it, like "3"'))

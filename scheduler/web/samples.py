@@ -202,6 +202,7 @@ _MEMBERS: dict[str, dict[str, Any]] = {
     "too-late-to-change": {"phone": "(201) 791-1100", "cutoff_at": "2026-12-07T09:45:00-05:00"},
     "too-soon": {"alternatives": _ALTERNATIVES},
     "version-mismatch": {"etag": '"4"'},
+    "version-required": {"etag": '"4"'},
     "wrong-status": {"visit_status": "cancelled", "allowed": []},
 }
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -15,6 +16,12 @@ from tests.integration.requests import ASH, JO, act, book, book_held, first_slot
 DAY = "2026-12-08"
 TEN = f"{DAY}T10:00:00-05:00"
 NOW = datetime.fromisoformat("2026-11-23T10:00:00-05:00")
+# Every change of a visit, with the body that it needs.
+CHANGES: dict[str, dict[str, Any] | None] = {
+    "reschedule": {"starts_at": f"{DAY}T13:00:00-05:00"},
+    "cancel": {"reason": "asked by phone"},
+    **dict.fromkeys(("confirm", "arrive", "complete", "no-show", "undo")),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -274,8 +281,15 @@ async def test_a_day_at_the_desk(desk: httpx.AsyncClient) -> None:
 
 async def test_a_change_needs_the_version_that_was_seen(desk: httpx.AsyncClient) -> None:
     visit = (await book(desk, "follow-up", TEN)).json()
-    blind = await desk.post(f"/api/v1/visits/{visit['id']}/confirm")
-    assert (blind.status_code, blind.json()["code"]) == (428, "version-required")
+    for action, body in CHANGES.items():
+        blind = await desk.post(f"/api/v1/visits/{visit['id']}/{action}", json=body)
+        assert (blind.status_code, blind.json()["code"], blind.json()["etag"]) == (428, "version-required", '"1"')
+        assert blind.headers["ETag"] == '"1"'
+        stale = await act(desk, visit | {"version": 7}, action, **body or {})
+        assert (stale.status_code, stale.json()["code"], stale.json()["etag"]) == (412, "version-mismatch", '"1"')
+        assert stale.headers["ETag"] == '"1"'
+        nowhere = await desk.post(f"/api/v1/visits/{UUID(int=7)}/{action}", json=body)
+        assert (nowhere.status_code, nowhere.json()["code"]) == (404, "not-found")
     await act(desk, visit, "confirm")
     stale = await act(desk, visit, "cancel", reason="stale")
     assert (stale.status_code, stale.json()["code"], stale.json()["etag"]) == (412, "version-mismatch", '"2"')

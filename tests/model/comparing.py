@@ -121,14 +121,20 @@ class ComparingMachine(RuleBasedStateMachine):
         return refused is None
 
     def _check_alternatives(self, alternatives: list[Any], wish: Wish) -> None:
-        """At most five starts, each of which can be had."""
+        """At most five starts, the nearest first, each of which whoever was refused could have instead."""
         offers = [(minute_of(slot.starts_at), slot.therapist) for slot in alternatives]
-        assert len({starts for starts, _ in offers}) == len(offers) <= 5
+        assert len({starts for starts, _ in offers}) == len(offers) <= rules.ALTERNATIVES
+        distances = [abs(starts - wish.starts) for starts, _ in offers]
+        assert distances == sorted(distances)
         for starts, therapist in offers:
-            assert rules.is_offered(
-                self.stays, wish.clinic, wish.kind, starts, therapist=therapist, now=self.now,
-                staff=wish.bound_at is None,
-            )  # fmt: skip
+            assert rules.is_alternative(self.stays, wish, starts, therapist, now=self.now)
+        if len(offers) == rules.ALTERNATIVES and not wish.stranger:
+            asked_for = [wish.therapist] if any(wish.therapist == each for _, each in offers) else rules.THERAPISTS
+            missed = set(rules.nearer_starts(wish.starts, distances[-1])) - {starts for starts, _ in offers}
+            for starts in missed:
+                assert not any(
+                    rules.is_alternative(self.stays, wish, starts, each, now=self.now) for each in asked_for if each
+                )
 
     def refusal(self, stay: Stay, action: str, *, staff: bool, stale: bool, elsewhere: bool) -> Refused | None:
         """Return why a visit may not be changed: found first, then its version, then its status, then the cutoff."""

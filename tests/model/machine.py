@@ -144,12 +144,12 @@ class BookingMachine(ComparingMachine):
                 "wrong" if wrong else stay.token, secret_key=SECRET_KEY, actor=actor, now=instant(self.now),
             )
         )  # fmt: skip
-        refusals, places = self._judge_hold(stay, patient, bound=not staff)
+        refusals, places, wish = self._judge_hold(stay, patient, stranger=not staff)
         if not staff and stay.patient is None and rules.has_enough_online(self.stays, stay.clinic, self.now):
             refusals = {Refused("rate-limited")}
         if wrong or elsewhere or not stay.is_hold or stay.patient not in (None, patient):
             refusals = {Refused("hold-not-found")}
-        if not self.agrees("book a hold", answer, refusals):
+        if not self.agrees("book a hold", answer, refusals, wish):
             return
         if stay.patient is None:
             stay.place = self.place_of(clinic, answer.visit)
@@ -159,23 +159,23 @@ class BookingMachine(ComparingMachine):
             self.note(stay, "visit.booked", actor, starts_at=stay.starts, therapist=stay.place.therapist)
         self.meet(stay, answer)
 
-    def _judge_hold(self, stay: Stay, patient: str, *, bound: bool) -> tuple[set[Refused], set[Place]]:
+    def _judge_hold(self, stay: Stay, patient: str, *, stranger: bool) -> tuple[set[Refused], set[Place], Wish | None]:
         """A hold is judged by when it was held, one that ran out like any other wish; its therapist stays."""
         if stay.patient is not None:
-            return set(), set()
+            return set(), set(), None
         over = stay.status == "expired" or stay.ran_out
         promised = self.now if over or stay.starts <= self.now else stay.held_at
         wish = Wish(
             clinic=stay.clinic, kind=stay.kind, starts=stay.starts, therapist=stay.place.therapist,
             room=None if over else stay.place.room, patient=patient, besides=stay,
-            bound_at=promised if bound else None,
+            bound_at=promised if stranger else None, stranger=stranger,
         )  # fmt: skip
         refusals, places = rules.judge(self.stays, wish)
         if over:
             refusals = {
                 Refused("hold-expired", each.conflict) if each.code == "slot-taken" else each for each in refusals
             }
-        return refusals, places
+        return refusals, places, wish
 
     @precondition(lambda self: any(map(_still_held, self.stays)))
     @rule(pick=ANY_STAY, times=st.sampled_from([1, 1, 11]), wrong=RARELY, elsewhere=RARELY)
@@ -319,15 +319,13 @@ class BookingMachine(ComparingMachine):
         refusal = self.refusal(stay, "undo", staff=True, stale=stale, elsewhere=elsewhere)
         was, status = stay.status, stay.before
         refusals, places = {refusal} if refusal else set[Refused](), {stay.place}
+        wish = Wish(
+            clinic=stay.clinic, kind=stay.kind, starts=stay.starts, therapist=stay.place.therapist,
+            patient=stay.patient, besides=stay, squeeze=stay.squeezed,
+        )  # fmt: skip
         if not refusal and was not in LIVE and status in LIVE:
-            refusals, places = rules.judge(
-                self.stays,
-                Wish(
-                    clinic=stay.clinic, kind=stay.kind, starts=stay.starts, therapist=stay.place.therapist,
-                    patient=stay.patient, besides=stay, squeeze=stay.squeezed,
-                ),
-            )  # fmt: skip
-        if self.agrees("undo", answer, refusals):
+            refusals, places = rules.judge(self.stays, wish)
+        if self.agrees("undo", answer, refusals, wish):
             assert status is not None
             stay.place = self.place_of(stay.clinic, answer.visit)
             assert stay.place in places

@@ -22,6 +22,7 @@ UNDO_MINUTES = 10
 GRACE_MINUTES = 10
 CHECK_IN_MINUTES = 60
 EXTENSIONS = 10
+ALTERNATIVES = 5
 
 # What each action makes of each status, as the API contract has it.
 STEPS = {
@@ -100,7 +101,10 @@ class Stay(msgspec.Struct, kw_only=True):
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody asks for. ``bound_at`` is the minute by which notice and horizon are judged; None binds nobody."""
+    """What somebody asks for. ``bound_at`` is the minute by which notice and horizon are judged; None binds nobody.
+
+    A ``stranger`` has only said who the patient is.
+    """
 
     clinic: int
     kind: str
@@ -110,6 +114,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     patient: str | None = None
     besides: Stay | None = None
     bound_at: int | None = None
+    stranger: bool = False
     squeeze: bool = False
 
 
@@ -174,6 +179,29 @@ def is_offered(
 ) -> bool:
     wish = Wish(clinic=clinic, kind=kind, starts=starts, therapist=therapist, bound_at=None if staff else now)
     return starts >= now and not judge(stays, wish)[0]
+
+
+def is_alternative(stays: Sequence[Stay], wish: Wish, starts: int, therapist: str, *, now: int) -> bool:
+    """Whether whoever was refused a wish could have this instead, asking in the same way.
+
+    A visit that is to move is in nobody's way and goes elsewhere. A hold stays until it is let go, and its room was
+    nobody's wish. Of the patient's other visits a stranger is told nothing.
+    """
+    moving = wish.besides if wish.besides is not None and wish.besides.patient is not None else None
+    if moving is not None and (starts, therapist) == (moving.starts, moving.place.therapist):
+        return False
+    instead = msgspec.structs.replace(
+        wish, starts=starts, therapist=therapist, besides=moving, squeeze=False,
+        room=wish.room if wish.besides is None else None, patient=None if wish.stranger else wish.patient,
+        bound_at=None if wish.bound_at is None else now,
+    )  # fmt: skip
+    return starts >= now and starts % GRID == 0 and not judge(stays, instead)[0]
+
+
+def nearer_starts(starts: int, distance: int) -> range:
+    """Return the starts on the grid that are nearer to a start than this; none are looked for two days before it."""
+    first = max(starts - distance + 1, starts - 2 * DAY)
+    return range(first + -first % GRID, starts + distance, GRID)
 
 
 def step(stay: Stay, action: str, now: int) -> str | None:

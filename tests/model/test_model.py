@@ -51,6 +51,8 @@ async def _open(dsn: str, loop: asyncio.AbstractEventLoop) -> AsyncIterator[Worl
     await emptying.close()
 
 
+# A run that disagrees is made as short as it can be before it is told, and that takes a while.
+@pytest.mark.timeout(3600)
 @pytest.mark.hypothesis
 def test_the_service_agrees_with_the_model(world: World) -> None:
     run_state_machine_as_test(lambda: BookingMachine(world), settings=thorough)  # pyright: ignore[reportArgumentType]

@@ -68,6 +68,7 @@ def open_starts(
             and is_working(start, clinic, visit_type, working.__contains__)
             and is_free(start, visit_type, therapist.busy)
             and has_places(start, calendar, visit_type)
+            and not is_elsewhere(start, calendar, visit_type)
         ]
     return sorted(opened)
 
@@ -101,10 +102,9 @@ def placement(
     rooms = [each for each in calendar.rooms if room is None or each.id == room]
     free_rooms = free_places(start, visit_type, rooms, visit_type.room_kind) if visit_type.room_kind else []
     devices = [free_places(start, visit_type, calendar.equipment, kind) for kind in visit_type.equipment_kinds]
-    own_time = range(start, start + visit_type.duration_minutes)
     in_the_way = {
         "therapist": not free,
-        "patient": any(_inside(minute, calendar.patient_busy) for minute in own_time),
+        "patient": is_elsewhere(start, calendar, visit_type),
         "room": bool(visit_type.room_kind) and not free_rooms,
         "equipment": not all(devices),
     }
@@ -157,6 +157,12 @@ def is_free(start: int, visit_type: VisitType, busy: Sequence[Stretch]) -> bool:
     """Whether the visit with its buffers keeps clear of all that is busy; touching is clear."""
     first, last = with_buffers(start, visit_type)
     return all(last <= begins or ends <= first for begins, ends in busy)
+
+
+def is_elsewhere(start: int, calendar: Calendar, visit_type: VisitType) -> bool:
+    """Whether the patient is at another visit during any minute of this one's own time."""
+    own_time = range(start, start + visit_type.duration_minutes)
+    return any(_inside(minute, calendar.patient_busy) for minute in own_time)
 
 
 def has_places(start: int, calendar: Calendar, visit_type: VisitType) -> bool:

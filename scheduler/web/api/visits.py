@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from scheduler.domain.visits import Action, Status
-from scheduler.errors import HoldExpired, HoldNotFound, NotFound, WrongStatus
+from scheduler.errors import HoldExpired, HoldNotFound, NotFound, VersionRequired, WrongStatus
 from scheduler.services import visits as services
 from scheduler.services.readings import note_reading
 from scheduler.store.booked_visits import BookedVisit
@@ -147,7 +147,7 @@ class VisitController(Controller):
                 notify=data.notify, actor=caller.actor, now=now,
             )  # fmt: skip
 
-        return await _change(posting, if_match, run)
+        return await _change(posting, visit_id, if_match, run)
 
     @post("/{visit_id:uuid}/cancel", operation_id="cancelVisit", summary="Cancel a visit", status_code=200,
           responses=_CHANGE)  # fmt: skip
@@ -163,7 +163,7 @@ class VisitController(Controller):
                 notify=data.notify, actor=caller.actor, now=now,
             )  # fmt: skip
 
-        return await _change(posting, if_match, run)
+        return await _change(posting, visit_id, if_match, run)
 
     @post("/{visit_id:uuid}/confirm", operation_id="confirmVisit", summary="The patient will come", status_code=200,
           responses=_CHANGE)  # fmt: skip
@@ -210,7 +210,7 @@ class VisitController(Controller):
                 posting.connection, caller.clinic, visit_id, version=version, actor=caller.actor, now=posting.now
             )
 
-        return await _change(posting, if_match, run)
+        return await _change(posting, visit_id, if_match, run)
 
 
 async def _step(posting: Posting, visit_id: UUID, if_match: str | None, action: Action) -> Response[VisitAnswer]:
@@ -220,14 +220,17 @@ async def _step(posting: Posting, visit_id: UUID, if_match: str | None, action: 
             posting.connection, caller.clinic, visit_id, action, version=version, actor=caller.actor, now=posting.now
         )
 
-    return await _change(posting, if_match, run)
+    return await _change(posting, visit_id, if_match, run)
 
 
 async def _change(
-    posting: Posting, if_match: str | None, run: Callable[[int], Awaitable[BookedVisit]]
+    posting: Posting, visit_id: UUID, if_match: str | None, run: Callable[[int], Awaitable[BookedVisit]]
 ) -> Response[VisitAnswer]:
     """Answer a change of the version that the caller saw, once."""
     posting.caller.require("visits:write")
+    if if_match is None:
+        booked = await services.find_visit(posting.connection, posting.caller.clinic, visit_id)
+        raise VersionRequired(etag=f'"{booked.visit.version}"')
     version = read_version(if_match)
 
     async def produce() -> Response[VisitAnswer]:

@@ -109,7 +109,7 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "version-required": (
         "A change must say which version of the visit it is meant for, so that nobody's change is lost.",
-        "Read the visit and send its ETag in If-Match.",
+        "Read the visit and send its ETag in If-Match. The member etag is the version as it now stands.",
     ),
     "rate-limited": (
         "This client or this telephone number asked for more than one person needs in so short a time.",
