@@ -213,6 +213,70 @@ def revoke_key_command(key_id: Any, clinic_code: str | None) -> Coroutine[Any, A
     return keys.revoke(_settings(), key_id, clinic_code)
 
 
+@main.group("staff")
+def staff_group() -> None:
+    """Accounts by which people of the clinic sign in at /staff."""
+
+
+@staff_group.command("add")
+@click.argument("username")
+@click.option("--name", "display_name", required=True, help="How the person is called, such as 'Ana Morales'.")
+@click.option("--role", required=True, type=click.Choice(["desk", "therapist", "admin"]))
+@click.option("--therapist", metavar="CODE", help="Whose schedule it is, for the role therapist.")
+@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
+@_plainly
+def add_staff_command(
+    username: str, display_name: str, role: Any, therapist: str | None, clinic_code: str | None
+) -> Coroutine[Any, Any, None]:
+    """Make an account and print its first password and the secret for an authenticator app, once."""
+    from scheduler.commands import staff
+
+    return staff.add(_settings(), username, display_name, role, therapist, clinic_code)
+
+
+@staff_group.command("list")
+@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
+@_plainly
+def list_staff_command(clinic_code: str | None) -> Coroutine[Any, Any, None]:
+    """List the accounts."""
+    from scheduler.commands import staff
+
+    return staff.show(_settings(), clinic_code)
+
+
+@staff_group.command("deactivate")
+@click.argument("username")
+@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
+@_plainly
+def deactivate_staff_command(username: str, clinic_code: str | None) -> Coroutine[Any, Any, None]:
+    """Close an account and sign it out everywhere, at once. Histories go on to name it."""
+    from scheduler.commands import staff
+
+    return staff.deactivate(_settings(), username, clinic_code)
+
+
+@staff_group.command("reset-password")
+@click.argument("username")
+@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
+@_plainly
+def reset_password_command(username: str, clinic_code: str | None) -> Coroutine[Any, Any, None]:
+    """Print another password, which the person must change at once; sign them out everywhere."""
+    from scheduler.commands import staff
+
+    return staff.reset_password(_settings(), username, clinic_code)
+
+
+@staff_group.command("reset-totp")
+@click.argument("username")
+@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
+@_plainly
+def reset_totp_command(username: str, clinic_code: str | None) -> Coroutine[Any, Any, None]:
+    """Print the secret of another phone; codes of the old one end, and so do the sessions."""
+    from scheduler.commands import staff
+
+    return staff.reset_totp(_settings(), username, clinic_code)
+
+
 @main.command("slots")
 @click.argument("visit_type")
 @click.option("--from", "from_date", metavar="DATE", help="First clinic date, such as 2026-12-07. Default: today.")

@@ -42,6 +42,7 @@ from scheduler.web.openapi import openapi_config
 from scheduler.web.pages.routes import page_handlers
 from scheduler.web.problems import on_error
 from scheduler.web.requests import BODY_LIMIT, StrictRequest, refuse_null
+from scheduler.web.staff.routes import STAFF_PAGES
 
 _HERE = Path(__file__).parent
 
@@ -71,6 +72,7 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None) -> Li
             show_metrics,
             *HOOKS,
             *page_handlers(settings),
+            *STAFF_PAGES,
             # Pages name static files with a hash of their content, so a browser may keep them for good.
             create_static_files_router(
                 path="/static",

@@ -88,6 +88,36 @@ class Forbidden(SchedulerError):
     title = "This API key may not do that"
 
 
+class SignInNeeded(SchedulerError):
+    """A page of the clinic's staff, asked for by somebody who is not signed in or was for too long."""
+
+    code = "sign-in-needed"
+    status = 401
+    title = "Sign in first"
+
+
+class SignInRefused(SchedulerError):
+    """What was wrong is not told: it would help those who guess."""
+
+    code = "sign-in-refused"
+    status = 401
+    title = "That did not fit"
+
+
+class PasswordChangeNeeded(SchedulerError):
+    code = "password-change-needed"
+    status = 403
+    title = "Choose a password of your own first"
+
+
+class FormExpired(SchedulerError):
+    """A form of the staff's pages that this session did not make."""
+
+    code = "form-expired"
+    status = 403
+    title = "This form is no longer good"
+
+
 class SignatureInvalid(SchedulerError):
     """A callback that the provider did not sign, or not as it came here."""
 
@@ -234,6 +264,11 @@ class RateLimited(SchedulerError):
 
     def __init__(self, detail: str = "", *, retry_after_seconds: int, **members: Any) -> None:
         super().__init__(detail, retry_after_seconds=retry_after_seconds, **members)
+
+
+class TooManyTries(RateLimited):
+    code = "too-many-tries"
+    title = "Too many tries; wait a while"
 
 
 class TooBusy(SchedulerError):

@@ -18,7 +18,12 @@ from scheduler import postgres
 from scheduler.commands import clinics, migrations
 from scheduler.commands.serve import PARENT_PIPE, refuse_taken_port
 from scheduler.errors import ConfigurationError
+from scheduler.services.staff_accounts import ensure_samples
 from scheduler.settings import Settings, local_url
+from scheduler.store.clinics import load_clinics
+from scheduler.store.connections import open_pool
+from scheduler.store.units import unit_of_work
+from scheduler.web.pages.preview import is_previewing
 
 ROLES = ("web", "worker")
 
@@ -39,10 +44,16 @@ WELCOME = """
 The clinic is open.
 
   Booking page       {url}/book
-  API documentation  {url}/docs
+{staff}  API documentation  {url}/docs
   Message previews   {url}/preview/messages
 
 Stop with Ctrl-C.{kept}
+"""
+
+# Only where the database is the embedded one and nothing is sent to anybody.
+STAFF = """  Front desk         {url}/staff
+                     username desk (or admin for everything), password {password}
+                     Sample accounts of this preview, without the code from a phone that every other account needs.
 """
 
 logger = structlog.get_logger(__name__)
@@ -150,7 +161,8 @@ def run(settings: Settings) -> None:
             children.append(_Child(role, settings, pipe))  # noqa: PERF401 - each is known at once, to be stopped
         _wait_until_live(settings, children)
         kept = f" The data stays in {settings.scheduler_data}." if database else ""
-        click.echo(WELCOME.format(url=settings.public_base_url, kept=kept))
+        samples = asyncio.run(_sample_accounts(settings)) if database and is_previewing(settings) else ""
+        click.echo(WELCOME.format(url=settings.public_base_url, kept=kept, staff=samples))
         while True:
             time.sleep(POLL_SECONDS)
             for watched in (database, *children):
@@ -165,6 +177,14 @@ def run(settings: Settings) -> None:
         _stop(children)
         if database:
             database.stop()
+
+
+async def _sample_accounts(settings: Settings) -> str:
+    """Make the sample accounts of the first clinic and return what the welcome says about them."""
+    async with open_pool(settings) as pool, unit_of_work(pool) as connection:
+        clinic = (await load_clinics(connection))[0]
+        password = await ensure_samples(connection, clinic, secret_key=settings.secret_key)
+    return STAFF.format(url=settings.public_base_url, password=password or "as you changed it")
 
 
 def _stop(children: Sequence[_Child]) -> None:

@@ -19,6 +19,7 @@ from scheduler.domain.clinic_parts import (
     Phone,
     PlacePart,
     ReminderPart,
+    StaffPart,
     Text,
     TherapistPart,
     VisitTypePart,
@@ -34,6 +35,7 @@ from scheduler.domain.clinics import (
     Language,
     Limits,
     Reminder,
+    StaffLimits,
     TextLimits,
     Therapist,
     VisitType,
@@ -109,6 +111,7 @@ class Document(Part, frozen=True, kw_only=True):
     booking: BookingPart
     messages: MessagesPart
     limits: LimitsPart = LimitsPart()
+    staff: StaffPart = StaffPart()
     reminders: tuple[ReminderPart, ...] = ()
     visit_types: dict[Code, VisitTypePart]
     therapists: dict[Code, TherapistPart]
@@ -300,6 +303,7 @@ def _settings(document: Document) -> ClinicSettings:
         consent_wording_version=document.messages.consent_wording_version,
         reminders=tuple(Reminder(**msgspec.structs.asdict(rung)) for rung in document.reminders),
         limits=Limits(**msgspec.structs.asdict(document.limits)),
+        staff=StaffLimits(**msgspec.structs.asdict(document.staff)),
         text_limits=TextLimits(
             per_day=document.messages.texts_per_day,
             per_week=document.messages.texts_per_week,

@@ -13,7 +13,7 @@ from email_validator import EmailNotValidError, validate_email
 from msgspec import Meta, field
 
 from scheduler.domain.calendars import WeeklyWindow
-from scheduler.domain.clinics import DIGEST_AT, Channel, Credential, Language, Limits, TextLimits
+from scheduler.domain.clinics import DIGEST_AT, Channel, Credential, Language, Limits, StaffLimits, TextLimits
 from scheduler.domain.documents import Part, Problem, Spelled, did_you_mean
 from scheduler.domain.times import DAY, Span
 
@@ -24,6 +24,7 @@ _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00)")
 _LONGEST_LEAD_HOURS = 24 * 365
 _USUAL = Limits()
 _USUAL_TEXTS = TextLimits()
+_USUAL_STAFF = StaffLimits()
 
 
 def _matching(pattern: str, what: str) -> Spelled:
@@ -262,6 +263,11 @@ class LimitsPart(Part, frozen=True, kw_only=True):
     holds_at_once: Annotated[int, Meta(ge=1, le=1_000)] = _USUAL.holds_at_once
     bookings_per_phone_per_day: Annotated[int, Meta(ge=1, le=1_000)] = _USUAL.bookings_per_phone_per_day
     online_visits_per_phone: Annotated[int, Meta(ge=1, le=1_000)] = _USUAL.online_visits_per_phone
+
+
+class StaffPart(Part, frozen=True, kw_only=True):
+    idle_minutes: Annotated[int, Meta(ge=1, le=120)] = _USUAL_STAFF.idle_minutes
+    session_hours: Annotated[int, Meta(ge=1, le=24)] = _USUAL_STAFF.session_hours
 
 
 def overlapping_hours(hours: Iterable[OpeningHours], key: str = "hours") -> Iterator[Problem]:

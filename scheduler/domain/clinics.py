@@ -117,6 +117,13 @@ class TextLimits(msgspec.Struct, frozen=True, kw_only=True):
     frequent_per_week: int = 6
 
 
+class StaffLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long staff stay signed in: without doing anything, and at all."""
+
+    idle_minutes: int = 10
+    session_hours: int = 12
+
+
 class ClinicSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the clinic file says beside the people, places and hours, which have tables of their own.
 
@@ -143,6 +150,7 @@ class ClinicSettings(msgspec.Struct, frozen=True, kw_only=True):
     # Clinics that were applied before there were limits have the usual ones.
     limits: Limits = Limits()
     text_limits: TextLimits = TextLimits()
+    staff: StaffLimits = StaffLimits()
     # Where answers to emails go, if not to their sender.
     email_reply_to: str = ""
     # Where the front desk hears of what it should see to, if by email; and when therapists with an address get the

@@ -33,6 +33,8 @@ from scheduler.store.holds import expire_holds
 from scheduler.store.idempotency import purge_answers
 from scheduler.store.limits import forget_limits
 from scheduler.store.messages import WAKE_UP
+from scheduler.store.staff import forget_old_tries
+from scheduler.store.staff_sessions import forget_sessions
 from scheduler.store.units import reading
 from scheduler.store.visits import forget_past
 from scheduler.store.webhook_deliveries import forget_deliveries, return_lost_leases
@@ -95,6 +97,8 @@ async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path 
                 (PURGE_SECONDS, "forget-limits", lambda: _with(pool, forget_limits)),
                 (PURGE_SECONDS, "forget-past", lambda: _with(pool, forget_past)),
                 (PURGE_SECONDS, "forget-webhooks", lambda: _with(pool, forget_deliveries)),
+                (PURGE_SECONDS, "forget-sessions", lambda: _with(pool, forget_sessions)),
+                (PURGE_SECONDS, "forget-tries", lambda: _with(pool, forget_old_tries)),
             ],
         )
         await _with(pool, lambda connection: beat(connection, worker_id))

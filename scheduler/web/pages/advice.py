@@ -111,6 +111,26 @@ ADVICE: dict[str, tuple[str, str]] = {
         "A change must say which version of the visit it is meant for, so that nobody's change is lost.",
         "Read the visit and send its ETag in If-Match. The member etag is the version as it now stands.",
     ),
+    "sign-in-needed": (
+        "A page of the front desk was asked for by somebody who is not signed in, or was away for too long.",
+        "Sign in at /staff. Programs use the API with a key instead.",
+    ),
+    "sign-in-refused": (
+        "The username, the password or the code from the phone did not fit; which of them is not told.",
+        "Try again. Whoever runs the service can give another password (scheduler staff reset-password).",
+    ),
+    "password-change-needed": (
+        "The password was made by somebody else, so it opens nothing but the page on which it is changed.",
+        "Choose a password of your own at /staff/account.",
+    ),
+    "form-expired": (
+        "The form was made for another session than the one that sent it. Nothing was changed.",
+        "Open the page again and send its form.",
+    ),
+    "too-many-tries": (
+        "Somebody tried to sign in with this name and failed too often.",
+        "Wait as long as the header Retry-After says; every further failure doubles it, up to an hour.",
+    ),
     "rate-limited": (
         "This client or this telephone number asked for more than one person needs in so short a time.",
         "Wait as long as the header Retry-After says. The clinic's own software sends a key and is not limited.",

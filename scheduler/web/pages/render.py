@@ -30,7 +30,7 @@ _HERE = Path(__file__).parent.parent.parent
 _STATIC = _HERE / "static"
 
 
-def _versioned(name: str) -> str:
+def versioned(name: str) -> str:
     """Return the address of a static file, which changes with what is in it, so that it may be kept for good."""
     digest = hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()
     return f"/static/{name}?v={digest[:12]}"
@@ -51,7 +51,12 @@ _templates = Environment(
 _templates.filters["dial"] = _dial
 
 # What every template may use.
-_SHARED: dict[str, Any] = {"stylesheet": _versioned("site.css"), "icon_file": _versioned("icon.svg"), "dates": dates}
+_SHARED: dict[str, Any] = {"stylesheet": versioned("site.css"), "icon_file": versioned("icon.svg"), "dates": dates}
+
+
+def render_template(name: str, **context: Any) -> str:
+    """Return what a template makes of its context and of what every template may use."""
+    return _templates.get_template(name).render(**_SHARED, **context)
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +138,8 @@ def page(
     if "lang" in dict(visitor.query):
         chosen.append(make_cookie(visitor, LANGUAGE_COOKIE, visitor.language, path="/", seconds=_YEAR))
     brand, _, place = visitor.clinic.settings.name.partition(", ")
-    text = _templates.get_template(template).render(
+    text = render_template(
+        template,
         clinic=visitor.clinic.settings,
         brand=brand,
         place=place,
@@ -141,7 +147,6 @@ def page(
         language=visitor.language,
         other=visitor.other_language(here),
         say=visitor.say,
-        **_SHARED,
         **context,
     )
     return Response(text, status_code=status, media_type="text/html", cookies=[*cookies, *chosen], headers=headers)

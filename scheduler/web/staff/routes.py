@@ -1,0 +1,32 @@
+"""All pages below /staff. ``STAFF`` is behind the sign-in; a new page's handlers go into its list."""
+
+from litestar import Router
+from litestar.di import Provide
+
+from scheduler.web.pages.render import provide_pool
+from scheduler.web.staff.account import ACCOUNT_PAGES
+from scheduler.web.staff.errors import on_staff_error
+from scheduler.web.staff.home import go_home, show_day
+from scheduler.web.staff.session import guard_staff, provide_staff
+from scheduler.web.staff.signing import SIGNING, leave, set_preferences
+
+_POOL = Provide(provide_pool, sync_to_thread=False)
+
+STAFF = Router(
+    path="/staff",
+    route_handlers=[go_home, show_day, leave, set_preferences, *ACCOUNT_PAGES],
+    guards=[guard_staff],
+    dependencies={"pool": _POOL, "staff": Provide(provide_staff)},
+    exception_handlers={Exception: on_staff_error},
+    include_in_schema=False,
+)
+
+DOORS = Router(
+    path="/",
+    route_handlers=SIGNING,
+    dependencies={"pool": _POOL},
+    exception_handlers={Exception: on_staff_error},
+    include_in_schema=False,
+)
+
+STAFF_PAGES = [STAFF, DOORS]
