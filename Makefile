@@ -6,7 +6,7 @@ PYTEST_ARGS ?= -n 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test nightly lint types format lock clean
+.PHONY: help run test nightly year storms lint types format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,8 +17,15 @@ run: .venv/installed ## start everything on this machine: database, booking page
 test: .venv/installed-dev ## run the whole suite, or a part of it: make test PYTEST_ARGS=tests/unit
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-nightly: .venv/installed-dev ## try what is tried at random far more often: about a quarter of an hour
+nightly: .venv/installed-dev ## try what is tried at random far more often, a whole year and five storms: half an hour
 	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=nightly --timeout=3600 $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory year storms
+
+year: .venv/installed-dev ## live through a whole year of a busy clinic, and compare each message with what was promised
+	@SIMULATED_YEAR=whole $(BIN)/python -m pytest -s tests/integration/test_simulated_year.py
+
+storms: .venv/installed-dev ## kill workers and fail Twilio with five seeds: with callbacks, without, and as a naive worker
+	@STORMS=5 $(BIN)/python -m pytest -s tests/acceptance/test_storms.py
 
 lint: .venv/installed-dev ## check style, format, imports and types
 	@$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """The rules of sending: what goes first, when a phone may ring, how often, and how long to wait before a try. Pure."""
 
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -38,11 +39,17 @@ def retry_delay(retries: int, chance: float) -> timedelta:
 
 def recipient_zone(clinic: Clinic, phone: str) -> ZoneInfo:
     """Return the time zone that a number's area code says; the clinic's where it says several, or none."""
+    return _zone_of(phone) or clinic.zone
+
+
+# Parsing a number takes longer than all else that is looked at as a text leaves, and it is asked for again and again.
+@lru_cache(maxsize=4096)
+def _zone_of(phone: str) -> ZoneInfo | None:
     try:
         (name,) = phone_zones.time_zones_for_number(phonenumbers.parse(phone))
         return ZoneInfo(name)
     except (phonenumbers.NumberParseException, ValueError, ZoneInfoNotFoundError):
-        return clinic.zone
+        return None
 
 
 def text_time(clinic: Clinic, phone: str, kind: str, instant: datetime) -> datetime:

@@ -43,7 +43,10 @@ async def rest(
 async def rest_if_all_unknown(
     connection: Connection, clinic_id: UUID, channel: Channel, *, now: datetime | None = None
 ) -> None:
-    """Let a channel rest after too many attempts in a row that brought no answer; for after each such attempt."""
+    """Let a channel rest after too many attempts in a row that brought no answer.
+
+    For after such attempts, in a transaction that sees how they ended.
+    """
     if await last_were_unknown(connection, clinic_id, channel, MOST_UNKNOWN, now):
         reason = f"The last {MOST_UNKNOWN} were not answered, and nobody knows yet which of them arrived."
         await rest(connection, clinic_id, channel, reason=reason, now=now)

@@ -97,7 +97,11 @@ async def send_batch(post: Post, *, channel: Channel | None = None, now: datetim
         texts = [one.message.clinic_id for one in ready if one.message.channel == "sms"]
         for clinic_id in set(texts):
             await use_text_room(connection, clinic_id, texts.count(clinic_id), per_second=per_second, now=now)
-    await asyncio.gather(*(_send(post, one, now) for one in ready))
+    doubtful = await asyncio.gather(*(_send(post, one, now) for one in ready))
+    for clinic_id, way in sorted(set(filter(None, doubtful))):
+        # After all of them, because of several that end at once none sees how the others did.
+        async with unit_of_work(post.pool) as connection:
+            await rest_if_all_unknown(connection, clinic_id, way, now=now)
     going = {clinic: room for clinic, room in rooms.items() if (clinic, "sms") not in resting}
     return Round(taken_up=len(taken_up), paced=any(texts.count(clinic_id) >= room for clinic_id, room in going.items()))
 
@@ -159,7 +163,8 @@ async def _make_ready(
     return None
 
 
-async def _send(post: Post, ready: _Ready, now: datetime | None) -> None:
+async def _send(post: Post, ready: _Ready, now: datetime | None) -> tuple[UUID, Channel] | None:
+    """Send a message and write what came of it; return its clinic and channel where nobody can tell."""
     message = ready.message
     outcome = await post.channels[message.channel].send(ready.envelope)
     state, retry_after, check_after = verdict(post.settings, message, outcome)
@@ -202,6 +207,7 @@ async def _send(post: Post, ready: _Ready, now: datetime | None) -> None:
         outcome=outcome.result,
         state=state if end.settled else "decided elsewhere",
     )
+    return (message.clinic_id, message.channel) if outcome.result == "unknown" else None
 
 
 async def _see_to_channel(
@@ -210,8 +216,6 @@ async def _see_to_channel(
     """Keep what an attempt taught about the channel and the address, whoever decides about the message."""
     if outcome.result == "paused" and state == "pending":
         await rest(connection, message.clinic_id, message.channel, reason=outcome.reason, now=now)
-    elif outcome.result == "unknown":
-        await rest_if_all_unknown(connection, message.clinic_id, message.channel, now=now)
     if outcome.address == "unreachable":
         await note_unreachable(connection, message.clinic_id, message.channel, message.address, outcome.reason)
 

@@ -57,6 +57,19 @@ class TakenUp(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
 
 
+# Whether no earlier message to the same address is due, being sent or in doubt. Urgent ones go past those that nobody
+# has begun to send, and past a doubt that is old. A join would not be one look into the index before the table is
+# analysed.
+_IS_NEXT = """(
+    select true from messages as earlier
+    where earlier.clinic_id = due.clinic_id and earlier.address = due.address and earlier.id < due.id
+        and (earlier.state = 'sending'
+            or earlier.state = 'pending' and earlier.not_before <= moment and due.kind <> all($6)
+            or earlier.state = 'unknown' and not (due.kind = any($6) and moment - $7::interval >= (
+                select max(started_at) from message_attempts as attempt
+                where attempt.clinic_id = earlier.clinic_id and attempt.message_id = earlier.id)))
+    limit 1) is null"""
+
 # Why a message is closed instead of sent, or left to the next call with the address and language the patient has now.
 _VERDICTS = """(values
     ('late', 'sms', 'expired', 'Too late to be of use.'),
@@ -143,17 +156,7 @@ async def claim_messages(
             from clock cross join open cross join lateral (
                 select clinic_id, id from messages as due
                 where due.clinic_id = open.clinic_id and due.channel = open.channel and state = 'pending'
-                    -- One look into the index for each, which a join would not be before the table is analysed.
-                    and not_before <= moment and (
-                        select true from messages as earlier
-                        where earlier.clinic_id = due.clinic_id and earlier.address = due.address
-                            and earlier.id < due.id
-                            and (earlier.state = 'sending'
-                                or earlier.state = 'pending' and earlier.not_before <= moment
-                                or earlier.state = 'unknown' and not (due.kind = any($6) and moment - $7::interval >= (
-                                    select max(started_at) from message_attempts as attempt
-                                    where attempt.clinic_id = earlier.clinic_id and attempt.message_id = earlier.id)))
-                        limit 1) is null
+                    and not_before <= moment and {_IS_NEXT}
                 order by kind = any($6) desc, not_before, id limit $1 for update skip locked
             ) as due
         ), judged as (

@@ -42,13 +42,15 @@ class Started:
         return await asyncio.wait_for(self.process.wait(), timeout=10)
 
 
-async def start(command: str, environment: dict[str, str], log: Path, *, port: int = 0) -> Started:
-    """Start ``scheduler <command>``; a web process is waited for until it answers."""
+async def start(
+    command: str, environment: dict[str, str], log: Path, *, port: int = 0, program: str = "scheduler"
+) -> Started:
+    """Start ``scheduler <command>``; a web process is waited for until it answers. ``program`` is another module."""
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "scheduler",
+            program,
             command,
             cwd=ROOT,
             stdout=output,

@@ -1,46 +1,20 @@
 """Web and worker killed in the middle of a burst: no visit is without its messages, and no message is lost."""
 
 import asyncio
-import json
 import random
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
 from scheduler.store.connections import Pool
-from tests.acceptance.processes import ROOT, Started, free_port, start, until
+from tests.acceptance.processes import Started, free_port, start, until
+from tests.acceptance.providers import logged, provider
 from tests.simulators.twilio import ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER
 
 VISITS = 60
 KILLS = 4
-
-
-async def simulator(name: str, log: Path) -> tuple[asyncio.subprocess.Process, int]:
-    """Start a provider in a process of its own, which outlives the ones that are killed; return its port as well."""
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", f"tests.simulators.{name}", "--port", str(port), "--log", str(log), cwd=ROOT,
-        stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-
-    async def listens() -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            return False
-        writer.close()
-        return True
-
-    await until(listens, what=f"the simulated {name}")
-    return process, port
-
-
-def logged(log: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
 @pytest.mark.timeout(120)
@@ -48,39 +22,37 @@ async def test_kill_nine_in_the_middle_of_a_burst_loses_nothing(
     pool: Pool, key: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     texts_log, mail_log = tmp_path / "texts.jsonl", tmp_path / "mail.jsonl"
-    twilio, twilio_port = await simulator("twilio", texts_log)
-    smtp, smtp_port = await simulator("smtp", mail_log)
-    environment |= {
-        "SMS_CHANNEL": "twilio",
-        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-        "TWILIO_FROM": OUR_NUMBER,
-        "TWILIO_API_BASE_URL": f"http://127.0.0.1:{twilio_port}",
-        "EMAIL_CHANNEL": "smtp",
-        "SMTP_HOST": "127.0.0.1",
-        "SMTP_PORT": str(smtp_port),
-        "SMTP_TLS": "none",
-        "MESSAGE_LEASE_SECONDS": "5",
-        "MESSAGE_RECONCILE_SECONDS": "1,2",
-    }
-    port = free_port()
-    processes = {
-        "web": await start("web", environment, tmp_path / "web.log", port=port),
-        "worker": await start("worker", environment, tmp_path / "worker.log"),
-    }
-    url = processes["web"].url
-    try:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
-            killer = asyncio.create_task(kill_now_and_then(processes, environment, tmp_path, port))
-            told = await asyncio.gather(*(book_until_told(session, url, key, number) for number in range(VISITS)))
-            await killer
-            await until(lambda: nothing_is_under_way(pool), seconds=45, what="every message to be settled")
-    finally:
-        for started in processes.values():
-            await started.kill()
-        for process in (twilio, smtp):
-            process.kill()
-            await process.wait()
+    async with provider("twilio_process", texts_log) as twilio_port, provider("smtp", mail_log) as smtp_port:
+        environment |= {
+            "SMS_CHANNEL": "twilio",
+            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            "TWILIO_FROM": OUR_NUMBER,
+            "TWILIO_API_BASE_URL": f"http://127.0.0.1:{twilio_port}",
+            "EMAIL_CHANNEL": "smtp",
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(smtp_port),
+            "SMTP_TLS": "none",
+            "MESSAGE_LEASE_SECONDS": "5",
+            "MESSAGE_RECONCILE_SECONDS": "1,3,8",
+            # At one a second, as usual, the texts alone would take a minute.
+            "MESSAGES_PER_SECOND": "20",
+        }
+        port = free_port()
+        processes = {
+            "web": await start("web", environment, tmp_path / "web.log", port=port),
+            "worker": await start("worker", environment, tmp_path / "worker.log"),
+        }
+        url = processes["web"].url
+        try:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+                killer = asyncio.create_task(kill_now_and_then(processes, environment, tmp_path, port))
+                told = await asyncio.gather(*(book_until_told(session, url, key, number) for number in range(VISITS)))
+                await killer
+                await until(lambda: nothing_is_under_way(pool), seconds=60, what="every message to be settled")
+        finally:
+            for started in processes.values():
+                await started.kill()
 
     booked = {row["id"]: row for row in await pool.fetch("select id, starts_at from visits where status = 'booked'")}
     assert {str(visit) for visit in booked} == set(told), "what callers were told and what is stored differ"

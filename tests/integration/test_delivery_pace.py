@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import httpx
 import msgspec
@@ -77,6 +78,20 @@ async def test_what_the_clinic_must_say_goes_before_a_long_line_of_reminders(
     await act(desk, visit, "cancel", reason="closed", by="clinic")
     pool = at_two_a_second.pool
     await pool.execute("update messages set not_before = $1 where kind = 'cancelled_by_clinic'", NOW + SECOND)
+    await send_due(at_two_a_second, now=NOW + 2 * SECOND)
+    assert ["must cancel" in text.body for text in twilio.accepted] == [True, False]
+
+
+async def test_what_the_clinic_must_say_goes_before_a_reminder_of_another_visit_to_the_same_phone(
+    at_two_a_second: Post, clinic: Clinic, twilio: TwilioSimulator, desk: httpx.AsyncClient
+) -> None:
+    """In a long line the phone's own reminder would hold it up until its turn comes."""
+    pool, visits = at_two_a_second.pool, ["2026-12-08T10:00:00-05:00", "2026-12-09T10:00:00-05:00"]
+    kept, lost = [(await book(desk, "follow-up", at, patient=ASH | {"email": None})).json() for at in visits]
+    await due(pool, clinic, 30)
+    await pool.execute("update messages set not_before = $1 where visit_id = $2", NOW + SECOND, UUID(kept["id"]))
+    await act(desk, lost, "cancel", reason="closed", by="clinic")
+    await pool.execute("update messages set not_before = $1 where kind = 'cancelled_by_clinic'", NOW + 2 * SECOND)
     await send_due(at_two_a_second, now=NOW + 2 * SECOND)
     assert ["must cancel" in text.body for text in twilio.accepted] == [True, False]
 

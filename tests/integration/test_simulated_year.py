@@ -1,7 +1,7 @@
 """A year of a busy clinic in a minute: everybody hears exactly what the ladder promises, and nobody anything else.
 
 The planner and the dispatcher are the real ones over a real database, with the moment as an argument; what should
-leave is worked out again in plain Python. ``make nightly`` lives through the whole year, ``make test`` through a few
+leave is worked out again in plain Python. ``make year`` lives through the whole year, ``make test`` through a few
 weeks of a small clinic around either change of the clocks.
 """
 

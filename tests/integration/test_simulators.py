@@ -85,7 +85,7 @@ async def process(module: str, *arguments: str) -> AsyncGenerator[str]:
 
 async def test_a_twilio_of_its_own_process_has_logged_what_it_acknowledged(tmp_path: Path) -> None:
     log = tmp_path / "accepted.jsonl"
-    async with process("tests.simulators.twilio", "--log", str(log), "--chance", "drop-afterwards=1") as url:
+    async with process("tests.simulators.twilio_process", "--log", str(log), "--chance", "drop-afterwards=1") as url:
         channel = channel_to(url)
         assert (await channel.send(envelope(PHONE))).result == "unknown"
         await channel.close()

@@ -1,17 +1,14 @@
 """A Twilio on this machine: the Messages resource with its state, its errors, its status callbacks and its silences.
 
-In a test: ``async with TwilioSimulator() as twilio``. As a process that outlives the one it serves:
-``python -m tests.simulators.twilio --port 0 --log accepted.jsonl``, which prints its address and writes every accepted
-message to the log, and to the disk, before it answers.
+In a test: ``async with TwilioSimulator() as twilio``. As a process of its own: ``tests.simulators.twilio_process``.
 """
 
-import argparse
 import asyncio
 import base64
 import random
 import secrets
 from collections import deque
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -39,6 +36,7 @@ from tests.simulators.twilio_shapes import (
 
 _REQUEST_ID = web.RequestKey("request_id", str)
 _SIMULATOR: web.AppKey["TwilioSimulator"] = web.AppKey("simulator")
+_BY_HAND = "/texts"
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,11 +82,15 @@ class TwilioSimulator:
     whatever became of it, and ``request_ids`` what the answer to a create called itself, by the message's body.
     ``faults`` are met by the next creates in order, ``list_faults`` by the next lists; when ``faults`` are used up,
     ``chances`` (fault and probability) apply. ``list_lag`` is how many seconds the list takes to show a message.
-    ``opted_out`` are numbers whose owners wrote STOP, to which nothing is taken. ``peers`` are the connections made.
+    A create takes up to ``latency`` seconds to get here, each its own time. ``opted_out`` are numbers whose owners
+    wrote STOP, to which nothing is taken. ``peers`` are the connections made.
 
     Each of ``callbacks`` (a status, or ``status:error code``) is sent in turn, ``callback_delay`` seconds apart, once a
     message is taken; or all by themselves, in whatever order comes of it, where they are ``shuffled``. Of all
     callbacks ``callback_loss`` never come and ``callback_repeats`` come twice.
+
+    Beside Twilio's own addresses, ``/texts`` is for people at a terminal: GET shows what phones were sent, and POST,
+    with the fields From and Body, texts the ``service`` from a phone and shows what it answered Twilio.
     """
 
     def __init__(
@@ -101,17 +103,21 @@ class TwilioSimulator:
         callback_repeats: float = 0.0,
         shuffled: bool = False,
         list_lag: float = 0.0,
+        latency: float = 0.0,
         chances: Sequence[tuple[Fault, float]] = (),
         seed: int = 0,
         log: Path | None = None,
+        service: str = "",
     ) -> None:
         self.port = port
+        self.service = service
         self.callbacks = callbacks
         self.callback_delay = callback_delay
         self.callback_loss = callback_loss
         self.callback_repeats = callback_repeats
         self.shuffled = shuffled
         self.list_lag = list_lag
+        self.latency = latency
         self.chances = chances
         self.faults: deque[Fault] = deque()
         self.list_faults: deque[Fault] = deque()
@@ -135,6 +141,8 @@ class TwilioSimulator:
         app.router.add_get(f"{base}/Messages.json", self._list)
         app.router.add_get(f"{base}/Messages/{{sid}}.json", self._fetch)
         app.router.add_post(f"{base}/Messages/{{sid}}.json", self._update)
+        app.router.add_get(_BY_HAND, self._show_texts)
+        app.router.add_post(_BY_HAND, self._bring_text)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
@@ -187,8 +195,23 @@ class TwilioSimulator:
             await answer.read()
             return answer
 
+    async def _show_texts(self, request: web.Request) -> web.StreamResponse:
+        to = request.query.get("To")
+        shown = [message for message in self.accepted if to in (None, message.to)]
+        return web.Response(text="".join(f"{one.to}  {one.status:9}  {one.body}\n" for one in shown))
+
+    async def _bring_text(self, request: web.Request) -> web.StreamResponse:
+        fields = {name: str(value) for name, value in (await request.post()).items()}
+        if not self.service or not fields.keys() >= {"From", "Body"}:
+            return web.Response(status=400, text="Say where the service is (--service), and send From and Body.\n")
+        sender, body = fields.pop("From"), fields.pop("Body")
+        answer = await self.text_us(self.service, sender, body, **fields)
+        return web.Response(text=f"{answer.status} {await answer.text()}\n")
+
     async def _create(self, request: web.Request) -> web.StreamResponse:
         form = {name: str(value) for name, value in (await request.post()).items()}
+        # Whoever sent it may be dead by the time it gets here.
+        await asyncio.sleep(self._random.uniform(0, self.latency))
         self.forms.append(form)
         self.request_ids[form.get("Body", "")] = request[_REQUEST_ID]
         if code := lacking(form):
@@ -327,51 +350,11 @@ async def _slowly(request: web.Request, answer: web.Response, delay: float) -> w
 
 
 async def _respond(request: web.Request, handler: Any) -> web.StreamResponse:
+    if request.path == _BY_HAND:
+        return await handler(request)
     credentials = base64.b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()).decode()
     if request.headers.get("Authorization") != f"Basic {credentials}":
         return error_answer(401, 20003)
     if request.match_info.get("account") != ACCOUNT_SID:
         return error_answer(404, 20404)
     return await handler(request)
-
-
-def _chances(words: Iterable[str]) -> list[tuple[Fault, float]]:
-    pairs = (word.split("=") for word in words)
-    return [(NAMED_FAULTS[name], float(probability)) for name, probability in pairs]
-
-
-async def _serve(arguments: argparse.Namespace) -> None:
-    simulator = TwilioSimulator(
-        port=arguments.port,
-        callbacks=arguments.callbacks,
-        callback_delay=arguments.callback_delay,
-        callback_loss=arguments.callback_loss,
-        callback_repeats=arguments.callback_repeats,
-        shuffled=arguments.shuffled,
-        list_lag=arguments.list_lag,
-        chances=_chances(arguments.chance),
-        seed=arguments.seed,
-        log=arguments.log,
-    )
-    async with simulator:
-        print(simulator.url, flush=True)  # noqa: T201 - how the one who started it learns the port
-        await asyncio.Event().wait()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Answers for Twilio on a loopback port until it is stopped.")
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--log", type=Path, help="every accepted message, one line of JSON each")
-    parser.add_argument("--callbacks", nargs="*", default=[], metavar="STATUS", help="such as: sent delivered")
-    parser.add_argument("--callback-delay", type=float, default=0.05)
-    parser.add_argument("--callback-loss", type=float, default=0.0)
-    parser.add_argument("--callback-repeats", type=float, default=0.0)
-    parser.add_argument("--shuffled", action="store_true", help="each callback after a delay of its own")
-    parser.add_argument("--list-lag", type=float, default=0.0)
-    parser.add_argument("--chance", nargs="*", default=[], metavar="FAULT=P", help=f"of {', '.join(NAMED_FAULTS)}")
-    parser.add_argument("--seed", type=int, default=0)
-    asyncio.run(_serve(parser.parse_args()))
-
-
-if __name__ == "__main__":
-    main()

@@ -76,7 +76,9 @@ class Days:
                 self.forgotten[at] = await count_forgotten(connection, at)
                 if at.day == 1:
                     # What the database does by itself in a month that takes longer.
-                    await connection.execute("vacuum analyze messages, message_attempts, provider_messages, visits")
+                    await connection.execute(
+                        "vacuum analyze messages, message_attempts, provider_messages, visits, visit_links, patients"
+                    )
             await self._send_until(connection, times[-1] + timedelta(days=40))
 
     async def sent(self) -> Counter[Sent]:
