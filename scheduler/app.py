@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +18,9 @@ from scheduler.channels.texts import Texts, load_texts
 from scheduler.services.directory import keep_fresh, open_directory
 from scheduler.services.limits import Leases
 from scheduler.settings import Settings
+from scheduler.store.clinics import APPLIED
 from scheduler.store.connections import Connection, Pool, open_pool
+from scheduler.store.listening import listen
 from scheduler.store.units import reading, unit_of_work
 from scheduler.web.api.closures import ClosureController
 from scheduler.web.api.holds import HoldController
@@ -50,8 +53,11 @@ _HERE = Path(__file__).parent
 LIMITS_POOL_SIZE = 2
 
 
-def create_app(settings: Settings, *, texts_directory: Path | None = None) -> Litestar:
-    """Return the web application; its pool opens when it starts and closes when it stops."""
+def create_app(settings: Settings, *, texts_directory: Path | None = None, refresh: bool = True) -> Litestar:
+    """Return the web application; its pool opens when it starts and closes when it stops.
+
+    Without ``refresh`` the clinics stay as they are, whatever is applied, until whoever made it replaces them.
+    """
     texts = load_texts(texts_directory or settings.scheduler_clinic.parent / "messages")
     latencies = Latencies()
     return Application(
@@ -81,7 +87,7 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None) -> Li
                 cache_control=CacheControlHeader(public=True, max_age=31_536_000, immutable=True),
             ),
         ],
-        lifespan=[_open],
+        lifespan=[partial(_open, refresh=refresh)],
         state=State(
             {"settings": settings, "texts": texts, "keys_noted": {}, "leases": Leases(), "latencies": latencies}
         ),
@@ -110,7 +116,7 @@ def _plain(config: AppConfig) -> AppConfig:
 
 
 @contextlib.asynccontextmanager
-async def _open(app: Litestar) -> AsyncGenerator[None]:
+async def _open(app: Litestar, *, refresh: bool) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
     # What is counted is counted on connections of its own: a booking under way has one already, and must not wait for
     # another that a booking like it has.
@@ -118,11 +124,21 @@ async def _open(app: Litestar) -> AsyncGenerator[None]:
     async with open_pool(settings) as pool, open_pool(few) as limits_pool:
         app.state.pool, app.state.limits_pool = pool, limits_pool
         app.state.directory = await open_directory(pool)
-        refresher = asyncio.create_task(keep_fresh(app.state.directory, pool))
+        beside = _heed_changes(app, settings, pool) if refresh else []
         try:
             yield
         finally:
-            refresher.cancel()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+
+def _heed_changes(app: Litestar, settings: Settings, pool: Pool) -> list[asyncio.Task[None]]:
+    applied = asyncio.Event()
+    return [
+        asyncio.create_task(listen(settings, {APPLIED: applied.set})),
+        asyncio.create_task(keep_fresh(app.state.directory, pool, applied)),
+    ]
 
 
 async def provide_connection(

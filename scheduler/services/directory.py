@@ -1,10 +1,11 @@
-"""The clinics of this installation, kept in memory and looked at again now and then.
+"""The clinics of this installation, kept in memory, and looked at again when they change.
 
 Clinics, visit types and people change when somebody applies a clinic file; every request needs them. Windows,
 overrides and what is taken are never kept here: those are read for every answer.
 """
 
 import asyncio
+import contextlib
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from scheduler.store.clinics import load_clinics
 from scheduler.store.connections import Pool
 from scheduler.store.units import reading
 
+# What was applied is heard of at once. This is the floor under that, where nothing can be heard.
 REFRESH_SECONDS = 15.0
 
 _log = structlog.get_logger(__name__)
@@ -60,10 +62,12 @@ async def open_directory(pool: Pool) -> Directory:
     return Directory(clinics)
 
 
-async def keep_fresh(directory: Directory, pool: Pool) -> None:
-    """Reload the clinics every now and then, for as long as the process lives."""
+async def keep_fresh(directory: Directory, pool: Pool, applied: asyncio.Event) -> None:
+    """Reload the clinics whenever something was applied, and every now and then, for as long as the process lives."""
     while True:
-        await asyncio.sleep(REFRESH_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(applied.wait(), REFRESH_SECONDS)
+        applied.clear()
         try:
             directory.replace((await open_directory(pool)).clinics)
         except Exception as problem:  # noqa: BLE001 - yesterday's clinics are better than none

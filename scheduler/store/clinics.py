@@ -10,6 +10,9 @@ from scheduler.ids import new_id
 from scheduler.store.connections import Connection
 from scheduler.store.rows import to_struct
 
+# The channel of NOTIFY on which it is told that something about a clinic was applied.
+APPLIED = "applied"
+
 PlaceTable = Literal["rooms", "equipment"]
 
 
@@ -121,9 +124,13 @@ async def add_clinic(
 async def update_clinic(
     connection: Connection, clinic_id: UUID, position: int, timezone: str, settings: ClinicSettings
 ) -> None:
-    """Set the clinic's own facts and note that something about the clinic was applied now."""
+    """Set the clinic's own facts, note that something about it was applied now, and let every process hear of it."""
     await connection.execute(
-        "update clinics set position = $2, timezone = $3, settings = $4, applied_at = now() where id = $1",
+        f"""with applied as (
+            update clinics set position = $2, timezone = $3, settings = $4, applied_at = now() where id = $1
+            returning id
+        )
+        select pg_notify('{APPLIED}', '') from applied""",
         clinic_id,
         position,
         timezone,

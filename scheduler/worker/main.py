@@ -27,11 +27,13 @@ from scheduler.services.planner import plan_everywhere
 from scheduler.services.webhook_delivery import Courier
 from scheduler.services.webhooks import reach_of
 from scheduler.settings import Settings
-from scheduler.store.connections import Connection, Pool, connect, open_pool
+from scheduler.store.clinics import APPLIED
+from scheduler.store.connections import Pool, open_pool
 from scheduler.store.heartbeats import beat, leave
 from scheduler.store.holds import expire_holds
 from scheduler.store.idempotency import purge_answers
 from scheduler.store.limits import forget_limits
+from scheduler.store.listening import listen
 from scheduler.store.messages import WAKE_UP
 from scheduler.store.staff import forget_old_tries
 from scheduler.store.staff_sessions import forget_sessions
@@ -51,7 +53,6 @@ LINK_SECONDS = 60
 STAFF_SECONDS = 60
 PLAN_SECONDS = 60
 PURGE_SECONDS = 3600
-LISTEN_AGAIN_SECONDS = 2.0
 
 
 async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path | None = None) -> None:
@@ -72,7 +73,11 @@ async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path 
             asyncio.create_task(_dispatch(post, "email", wake_emails, stop)),
             asyncio.create_task(dispatch_webhooks(courier, wake_webhooks, stop)),
         ]
-        beside = [asyncio.create_task(_listen(settings, wakes)), asyncio.create_task(keep_fresh(directory, pool))]
+        applied = asyncio.Event()
+        beside = [
+            asyncio.create_task(listen(settings, {WAKE_UP: lambda: _set(wakes), APPLIED: applied.set})),
+            asyncio.create_task(keep_fresh(directory, pool, applied)),
+        ]
         worker_id = new_id()
         running: set[asyncio.Task[Any]] = set()
         scheduler = _ticks(
@@ -157,29 +162,6 @@ async def _dispatch(post: Post, channel: Channel, wake: asyncio.Event, stop: asy
                     break
         except Exception as problem:  # noqa: BLE001 - the outbox keeps what could not be sent
             _log.warning("dispatch.failed", channel=channel, problem=type(problem).__name__)
-
-
-async def _listen(settings: Settings, wakes: Sequence[asyncio.Event]) -> None:
-    """Keep a connection of its own on LISTEN; look at the outbox once after every reconnect."""
-    while True:
-        try:
-            connection = await connect(settings)
-            try:
-                await _hear(connection, wakes)
-            finally:
-                await connection.close(timeout=1)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
-            _log.warning("listen.lost", problem=type(problem).__name__)
-        await asyncio.sleep(LISTEN_AGAIN_SECONDS)
-
-
-async def _hear(connection: Connection, wakes: Sequence[asyncio.Event]) -> None:
-    """Wake the dispatchers at once and at every NOTIFY, until the connection is lost."""
-    lost = asyncio.Event()
-    connection.add_termination_listener(lambda _connection: lost.set())
-    await connection.add_listener(WAKE_UP, lambda _connection, _pid, _channel, _payload: _set(wakes))
-    _set(wakes)
-    await lost.wait()
 
 
 def _wakes(wakes: Sequence[asyncio.Event]) -> Callable[[], Coroutine[Any, Any, None]]:

@@ -60,7 +60,7 @@ async def unbound_app(pool: Pool, settings: Settings) -> AsyncIterator[Litestar]
     """Yield the running application; it needs a clinic to start, and gets the test's own from ``app``."""
     async with pool.acquire() as connection, connection.transaction():
         await apply_files(connection, read_files(settings.scheduler_clinic))
-    async with running(create_app(settings)) as app:
+    async with running(create_app(settings, refresh=False)) as app:
         yield app
 
 

@@ -63,7 +63,7 @@ def at(app: Litestar, address: str, **headers: str) -> httpx.AsyncClient:
 @pytest.fixture
 async def second_app(settings: Settings, clinic: Clinic) -> AsyncIterator[Litestar]:
     """Yield another process's application, as far as anything that is not in the database goes."""
-    async with running(create_app(settings)) as other:
+    async with running(create_app(settings, refresh=False)) as other:
         assert [one.id for one in other.state.directory.clinics] == [clinic.id]
         yield other
 

@@ -1,15 +1,18 @@
-"""A proxy before PostgreSQL that cuts the line at COMMIT: after the server has done it, or before it hears of it."""
+"""A proxy before PostgreSQL that cuts the line at COMMIT, or leaves it dead, before or after the server has done it."""
 
 import asyncio
 import contextlib
 from typing import Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-Cut = Literal["never", "before the commit", "after the commit"]
+Cut = Literal["never", "before the commit", "after the commit", "silent after the commit"]
 
 
 class CommitCutter:
-    """Passes a conversation on and, as ``cut`` says, ends it at the next COMMIT; then it is ``never`` again."""
+    """Passes a conversation on and, as ``cut`` says, ends it at the next COMMIT; then it is ``never`` again.
+
+    ``silent`` leaves the line open, so that whoever asked waits for an answer that never comes.
+    """
 
     def __init__(self, dsn: str) -> None:
         self._dsn = urlsplit(dsn)
@@ -52,20 +55,26 @@ class CommitCutter:
             while data := await from_client.read(65536):
                 if b"COMMIT" in data and self.cut != "never":
                     cut, self.cut = self.cut, "never"
-                    self.cuts += 1
-                    if cut == "after the commit":
-                        answers.cancel()
+                    if cut != "before the commit":
+                        await _end(answers)
                         to_server.write(data)
                         # The server's answer proves that it has committed; nobody is told.
                         await from_server.read(65536)
+                    self.cuts += 1
+                    if cut == "silent after the commit":
+                        await from_client.read()
                     return
                 to_server.write(data)
         finally:
-            answers.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await answers
+            await _end(answers)
             to_client.transport.abort()
             to_server.close()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
