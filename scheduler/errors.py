@@ -64,6 +64,12 @@ class MethodNotAllowed(SchedulerError):
     title = "That cannot be done here"
 
 
+class BodyTooSlow(SchedulerError):
+    code = "body-too-slow"
+    status = 408
+    title = "The body took too long to arrive"
+
+
 class BodyTooLarge(SchedulerError):
     code = "body-too-large"
     status = 413

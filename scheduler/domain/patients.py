@@ -77,7 +77,7 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def display_name(self) -> str:
         """The name as a desk screen shows it, which faces the room: given name and initial."""
-        return f"{self.given_name} {self.family_name[:1]}."
+        return short_name(self.given_name, self.family_name)
 
 
 class PatientDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +94,11 @@ class PatientDetails(msgspec.Struct, frozen=True, kw_only=True):
     def name_key(self) -> str:
         return name_key(self.family_name, self.given_name)
 
+    @property
+    def display_name(self) -> str:
+        """The name as they write it, as ``Patient.display_name`` has it."""
+        return short_name(self.given_name, self.family_name)
+
 
 class NameSearch(msgspec.Struct, frozen=True):
     """How a name may begin: each (family name, given name) is one way to read what was typed, "" meaning any."""
@@ -105,6 +110,10 @@ class PhoneSearch(msgspec.Struct, frozen=True):
     """The digits that a phone ends with."""
 
     ending: str
+
+
+def short_name(given_name: str, family_name: str) -> str:
+    return f"{given_name} {family_name[:1]}."
 
 
 def name_key(family_name: str, given_name: str) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from scheduler.domain.clinics import Channel, Language
 from scheduler.domain.patients import Patient, PatientDetails, Scope, name_key
-from scheduler.ids import new_id
+from scheduler.ids import new_id, new_id_without_time
 from scheduler.store.connections import Connection
 from scheduler.store.rows import to_struct
 
@@ -92,7 +92,8 @@ async def find_or_add_patient(
     ``language`` is a new patient's where the details name none. Nothing of a patient on file changes; their row is
     locked until the transaction ends.
     """
-    patient_id = new_id()
+    # Whoever books with somebody's name and phone is told it, and must not learn that they have long been a patient.
+    patient_id = new_id_without_time()
     row = await connection.fetchrow(
         f"""insert into patients as patients
             (clinic_id, id, given_name, family_name, name_key, phone, email, birth_date, language)

@@ -1,5 +1,6 @@
-"""The application as the server calls it: it answers HEAD wherever it answers GET, and knows when a request began."""
+"""The application as the server calls it: HEAD wherever there is GET, and bodies that come in time or not at all."""
 
+import asyncio
 from collections.abc import Mapping
 from functools import cached_property
 from time import perf_counter
@@ -7,6 +8,11 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.routes import HTTPRoute
+
+from scheduler.errors import BodyTooSlow, MalformedRequest
+
+# What a body may take, counted from the end of its headers. The server waits as long for those (commands/serve).
+BODY_SECONDS = 10.0
 
 # Where a request's state keeps the moment at which it came in, by the clock of ``perf_counter``.
 BEGAN = "began"
@@ -18,6 +24,7 @@ class Application(Litestar):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             scope.setdefault("state", {})[BEGAN] = perf_counter()
+            receive = _in_time(receive)
             if scope["method"] == "HEAD":
                 # RFC 9110, 9.3.2: the same as GET, with the same headers, and nothing after them.
                 scope, send = {**scope, "method": "GET"}, _without_body(send)
@@ -33,6 +40,31 @@ class Application(Litestar):
             for route in self.routes
             if isinstance(route, HTTPRoute)
         }
+
+
+def _in_time(receive: Any) -> Any:
+    """Refuse a body that trickles in or breaks off: nobody keeps a connection for as long as they like.
+
+    What comes after the body is the end of the connection, for which there is no hurry.
+    """
+    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+    whole = False
+
+    async def receive_in_time() -> Any:
+        nonlocal whole
+        if whole:
+            return await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise BodyTooSlow from None
+        if message["type"] == "http.disconnect":
+            raise MalformedRequest("The body broke off.")
+        whole = not message.get("more_body", False)
+        return message
+
+    return receive_in_time
 
 
 def allowed(methods: Any) -> list[str]:

@@ -144,7 +144,7 @@ def _problems(operation: Document, handler: HTTPRouteHandler) -> dict[int, list[
     if "path" in parameters.values():
         implied.append(errors.NotFound)
     if body:
-        implied += [errors.BodyTooLarge, errors.UnsupportedMediaType]
+        implied += [errors.BodyTooSlow, errors.BodyTooLarge, errors.UnsupportedMediaType]
     if body or {"query", "header"} & set(parameters.values()):
         implied.append(errors.InvalidRequest)
     if "Idempotency-Key" in parameters:

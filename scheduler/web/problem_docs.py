@@ -82,6 +82,7 @@ _USUAL: dict[int, type[SchedulerError]] = {
     401: errors.Unauthorized,
     403: errors.Forbidden,
     404: errors.NotFound,
+    408: errors.BodyTooSlow,
     412: errors.VersionMismatch,
     413: errors.BodyTooLarge,
     415: errors.UnsupportedMediaType,
@@ -107,7 +108,7 @@ def PROBLEMS(*problems: int | type[SchedulerError]) -> dict[int, ResponseSpec]: 
 
     A status means the error that is usual for it; where there is none, as for 409, every error with that status.
     What follows from an operation's form need not be named (``web.openapi`` adds it): 404 for an id in the path,
-    413 and 415 for a body, 422 for parameters, and what may become of an Idempotency-Key.
+    408, 413 and 415 for a body, 422 for parameters, and what may become of an Idempotency-Key.
     """
     by_status: dict[int, list[type[SchedulerError]]] = {}
     for problem in (400, 401, 500, 503, *problems):

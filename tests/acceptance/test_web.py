@@ -1,6 +1,7 @@
 """A web process: it refuses to start in one sentence, stops when told, and lets no slow client keep others out."""
 
 import asyncio
+import itertools
 import socket
 import time
 from pathlib import Path
@@ -12,6 +13,23 @@ from tests.acceptance.processes import answers, free_port, running, start
 
 SLOW_CLIENTS = 200
 
+# Clients that have not said what they want by then are gone.
+LONGEST_SECONDS = 15.0
+
+FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
+JSON = b"Content-Type: application/json\r\n"
+HOST = b" HTTP/1.1\r\nHost: clinic.test\r\n"
+
+# How a client begins that never comes to an end, and what it adds every second.
+OPENINGS = {
+    "headers": (b"GET /health/live" + HOST + b"X-Slow: ", b"z"),
+    "a body of JSON": (b"POST /api/v1/holds" + HOST + JSON + b"Content-Length: 2000\r\n\r\n{", b" "),
+    "a body in chunks": (b"POST /api/v1/holds" + HOST + JSON + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "a form": (b"POST /book" + HOST + FORM + b"Content-Length: 2000\r\n\r\nname=", b"a"),
+    "a callback": (b"POST /hooks/twilio/inbound" + HOST + FORM + b"Content-Length: 2000\r\n\r\nBody=", b"a"),
+    "nothing at all": (b"", b""),
+}
+
 
 @pytest.mark.usefixtures("key")
 async def test_clients_that_dribble_their_request_are_sent_away_while_others_are_served(
@@ -21,25 +39,49 @@ async def test_clients_that_dribble_their_request_are_sent_away_while_others_are
         port = int(web.url.rpartition(":")[2])
         began = time.monotonic()
         clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(SLOW_CLIENTS)]
-        for _, writer in clients:
-            writer.write(b"GET /health/live HTTP/1.1\r\nHost: clinic.test\r\nX-Slow: ")
+        ways = list(zip(clients, itertools.cycle(OPENINGS.values())))
+        for (_, writer), (opening, _) in ways:
+            writer.write(opening)
 
         async def dribble() -> None:
             while True:
                 await asyncio.sleep(1)
-                for _, writer in clients:
-                    writer.write(b"z")
+                for (_, writer), (_, more) in ways:
+                    writer.write(more)
 
         dribbling = asyncio.create_task(dribble())
         assert await answers(web)
         assert time.monotonic() - began < HEADER_MILLISECONDS / 1000
-        async with asyncio.timeout(HEADER_MILLISECONDS / 1000 + 10):
+        async with asyncio.timeout(LONGEST_SECONDS):
             ends = await asyncio.gather(*(reader.read() for reader, _ in clients), return_exceptions=True)
         dribbling.cancel()
-        assert all(end == b"" or isinstance(end, ConnectionError) for end in ends), set(map(repr, ends))
+        said = {end.split(b"\r\n")[0] for end in ends if isinstance(end, bytes)}
+        # Some were told that they ask for too much before their bodies were looked at.
+        assert said <= {b"", b"HTTP/1.1 408 Request Timeout", b"HTTP/1.1 429 Too Many Requests"}, said
+        assert all(isinstance(end, bytes | ConnectionError) for end in ends), set(map(repr, ends))
         assert await answers(web)
+        assert "request.failed" not in web.log.read_text(), "somebody slow is no fault of ours"
         for _, writer in clients:
             writer.close()
+
+
+@pytest.mark.usefixtures("key")
+async def test_a_body_that_breaks_off_is_the_clients_fault(environment: dict[str, str], tmp_path: Path) -> None:
+    async with running("web", environment, tmp_path / "web.log", web=True) as web:
+        port = int(web.url.rpartition(":")[2])
+        for opening in ("a body of JSON", "a form"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(OPENINGS[opening][0])
+            writer.write_eof()
+            answer = await asyncio.wait_for(reader.read(), timeout=5)
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 400 "), answer
+            writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(OPENINGS["a body in chunks"][0] + b"no number\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), timeout=5)).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+        assert await answers(web)
+        assert "request.failed" not in web.log.read_text()
 
 
 async def said(environment: dict[str, str], log: Path, **more: str) -> tuple[int, str]:

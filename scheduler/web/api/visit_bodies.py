@@ -9,6 +9,7 @@ import msgspec
 
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.messages import Message
+from scheduler.domain.patients import PatientDetails
 from scheduler.domain.visits import Status
 from scheduler.store.audit import AuditEvent
 from scheduler.store.booked_visits import BookedVisit
@@ -71,8 +72,9 @@ class ReminderAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class VisitAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A visit, with times in the clinic's zone and codes of the clinic's lists.
 
-    ``manage_url`` is the patient's private link: whoever has it may confirm, move and cancel the visit, so it is told
-    to whoever books and to keys that may change visits.
+    Whoever books without a key is told nothing that the clinic knows of the patient already: no ``reminders``, and
+    the name and ``language`` as they gave them. ``manage_url`` is the patient's private link: whoever has it may
+    confirm, move and cancel the visit, so it is told to whoever books and to keys that may change visits.
     """
 
     id: UUID
@@ -131,6 +133,20 @@ def history_entry(clinic: Clinic, event: AuditEvent) -> HistoryEntry:
         version=details.pop("version", None),
         details=details,
         request_id=event.request_id,
+    )
+
+
+def as_told_to_strangers(answer: VisitAnswer, clinic: Clinic, details: PatientDetails) -> VisitAnswer:
+    """Return a booking as somebody without a key is told of it: nothing that the clinic knows of the patient already.
+
+    Whoever knows a name and a phone could else find out whether that is a patient, in which language they are written
+    to, and whether they have an email address on file.
+    """
+    return msgspec.structs.replace(
+        answer,
+        patient=PatientAnswer(id=answer.patient.id, display_name=details.display_name),
+        language=details.language or clinic.settings.languages[0],
+        reminders=[],
     )
 
 

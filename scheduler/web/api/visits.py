@@ -23,6 +23,7 @@ from scheduler.web.api.visit_bodies import (
     VisitBody,
     VisitHistory,
     VisitPage,
+    as_told_to_strangers,
     history_entry,
     visit_answer,
 )
@@ -36,6 +37,7 @@ from scheduler.web.reading import (
     IfMatch,
     Problems,
     read_bounds,
+    read_patient,
     read_start,
     read_therapist,
     read_version,
@@ -71,6 +73,9 @@ class VisitController(Controller):
             if caller.public and data.patient is not None:
                 await limit_bookings(posting.request, caller.clinic, data.patient.phone)
             response = await _respond(posting, await run(), status_code=201)
+            if caller.public and data.patient is not None:
+                said = read_patient(data.patient, "/patient", Problems(), caller.clinic, posting.now)
+                response.content = as_told_to_strangers(response.content, caller.clinic, said)
             response.headers["Location"] = f"/api/v1/visits/{response.content.id}"
             return response
 
