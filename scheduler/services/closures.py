@@ -19,6 +19,16 @@ from scheduler.store.connections import Connection
 from scheduler.store.hours import DatedRow
 
 
+async def hours_on(connection: Connection, clinic: Clinic, day: date) -> list[Span]:
+    """Return when the clinic is open on a date, as people read it: wall-clock minutes, less what a closure takes."""
+    usual = clinic.settings.opening_hours[day.weekday()]
+    found = await store.list_closures(connection, clinic.id, first_day=day, last_day=day, limit=1)
+    if not found:
+        return list(usual)
+    both = [(max(one[0], other[0]), min(one[1], other[1])) for one in usual for other in found[0].plan.windows]
+    return sorted(span for span in both if span[0] < span[1])
+
+
 async def find_closure(
     connection: Connection, clinic: Clinic, day: date, *, actor: Actor, now: datetime
 ) -> tuple[DatedRow, Sequence[AffectedVisit]]:

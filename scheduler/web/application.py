@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from scheduler.errors import BodyTooSlow, MalformedRequest
@@ -31,6 +32,16 @@ class Application(Litestar):
             elif scope["method"] == "OPTIONS":
                 send = _with_methods(send, scope, self._methods)
         await super().__call__(scope, receive, send)
+
+    @cached_property
+    def query_names(self) -> Mapping[HTTPRouteHandler, frozenset[str]]:
+        """The names of the query parameters that each handler takes."""
+        return {
+            handler: frozenset(parameter.field_alias for parameter in taken.expected_query_params)
+            for route in self.routes
+            if isinstance(route, HTTPRoute)
+            for handler, taken in route.route_handler_map.values()
+        }
 
     @cached_property
     def _methods(self) -> Mapping[str, bytes]:

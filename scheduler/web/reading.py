@@ -127,14 +127,23 @@ def read_bound(value: str, pointer: str, problems: Problems, clinic: Clinic) -> 
 
 
 def read_bounds(
-    from_: str | None, to: str | None, problems: Problems, clinic: Clinic
+    from_: str | None, to: str | None, problems: Problems, clinic: Clinic, *, usually_from: datetime | None = None
 ) -> tuple[datetime | None, datetime | None]:
-    """Return both ends of a list as instants in UTC, None for one that is open."""
+    """Return both ends of a list as instants in UTC, None for one that is open; an empty stretch is refused."""
+    before = len(problems)
     starts, ends = (
         None if value is None else datetime.fromtimestamp(read_bound(value, pointer, problems, clinic) * 60, UTC)
         for value, pointer in ((from_, FROM), (to, TO))
     )
+    starts = starts or usually_from
+    if len(problems) == before and starts is not None and ends is not None and starts >= ends:
+        refuse_empty_range(problems)
     return starts, ends
+
+
+def refuse_empty_range(problems: Problems) -> None:
+    """Refuse a query that ends before it begins, or at once: nobody means that."""
+    problems.add(TO, "range-empty", "This must be after `from`")
 
 
 def read_visit_type(code: str, pointer: str, problems: Problems, clinic: Clinic) -> VisitType | None:

@@ -1,7 +1,8 @@
 """Bodies and parameters read strictly: what two parsers could understand differently is refused."""
 
 import json
-from typing import Any
+from collections import Counter
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -10,9 +11,13 @@ from litestar.datastructures import State
 from litestar.exceptions import ValidationException
 
 from scheduler.errors import FieldError, InvalidRequest, MalformedRequest, UnsupportedMediaType
+from scheduler.web.application import Application
 
 # The largest body of this API is a few kilobytes; a megabyte is already an attack.
 BODY_LIMIT = 64 * 1024
+
+# A query that is nothing but nonsense is not answered at its own length.
+_MOST_PROBLEMS, _LONGEST_NAME = 20, 60
 
 
 class StrictRequest(Request[Any, Any, State]):
@@ -38,19 +43,35 @@ class StrictRequest(Request[Any, Any, State]):
             raise ValidationException(extra=extra) from problem
 
 
-async def refuse_null(request: Request[Any, Any, Any]) -> None:
-    """Refuse ``?status=null``, which the framework would take for no status at all. Raises InvalidRequest."""
-    if b"=null" not in request.scope["query_string"]:
+async def read_query(request: Request[Any, Any, Any]) -> None:
+    """Refuse parameters that the framework would pass over in silence. Raises InvalidRequest that names them.
+
+    They are ``?status=null``, which it takes for no status at all, and in the API a name that the operation does not
+    have, or has once: whoever mistypes a filter would be told of everybody.
+    """
+    if not request.scope["query_string"]:
         return
+    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    problems = [
+        FieldError(f"?{name}", "invalid", "Leave the parameter out instead of sending null.")
+        for name in _nulls(request, pairs)
+    ]
+    if request.scope["path"].startswith("/api/") and request.method != "OPTIONS":
+        known = cast("Application", request.app).query_names[request.route_handler]
+        there_are = f"There is no such parameter. There are: {', '.join(sorted(known)) or 'none'}."
+        for name, times in Counter(name for name, _ in pairs).items():
+            if name not in known:
+                problems.append(FieldError(f"?{name[:_LONGEST_NAME]}", "unknown-parameter", there_are))
+            elif times > 1:
+                problems.append(FieldError(f"?{name}", "given-twice", "Give this parameter once."))
+    if problems:
+        raise InvalidRequest(*problems[:_MOST_PROBLEMS])
+
+
+def _nulls(request: Request[Any, Any, Any], pairs: list[tuple[str, str]]) -> list[str]:
     fields = request.route_handler.parsed_fn_signature.parameters.values()
     choices = {field.name.rstrip("_") for field in fields if field.is_optional and not field.has_inner_subclass_of(str)}
-    errors = [
-        FieldError(f"?{name}", "invalid", "Leave the parameter out instead of sending null.")
-        for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"))
-        if value == "null" and name in choices
-    ]
-    if errors:
-        raise InvalidRequest(*errors)
+    return [name for name, value in pairs if value == "null" and name in choices]
 
 
 def parse_json(body: bytes) -> Any:

@@ -8,6 +8,7 @@ import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scheduler.store.connections import Pool
 from tests.integration.requests import ASH
 
 START = "2027-01-12T10:00:00-05:00"
@@ -140,7 +141,8 @@ async def test_a_body_of_another_kind_is_refused(public: httpx.AsyncClient) -> N
         ({"to": "2027-01-13"}, [("?from", "missing")]),
         ({"from": "2027-01-12", "to": "2027-01-12"}, [("?to", "range-empty")]),
         ({"from": "2027-01-13", "to": "2027-01-12"}, [("?to", "range-empty")]),
-        ({"from": "2027-01-01", "to": "2027-12-01"}, [("?to", "range-too-long")]),
+        ({"from": "2027-01-01", "to": "2027-03-05"}, [("?to", "range-too-long")]),
+        ({"from": "2027-01-01T00:00:00-05:00", "to": "2027-03-04T00:01:00-05:00"}, [("?to", "range-too-long")]),
         ({"from": "now", "to": "2027-01-12T10:00:00"}, [("?from", "time-invalid"), ("?to", "time-without-offset")]),
         ({"from": "2027-01-12", "to": "2027-01-13", "limit": "many"}, [("?limit", "invalid")]),
         ({"from": "2027-01-12", "to": "2027-01-13", "therapist": "nobody"}, [("?therapist", "therapist-unknown")]),
@@ -156,6 +158,50 @@ async def test_a_query_for_slots_that_makes_no_sense_names_the_parameter(
     assert fields(response) == expected
 
 
+async def test_two_months_of_slots_are_two_months_whatever_the_clocks_do(public: httpx.AsyncClient) -> None:
+    for first, last in (("2027-01-01", "2027-03-04"), ("2027-02-01", "2027-04-04"), ("2027-09-10", "2027-11-11")):
+        answer = await public.get("/api/v1/slots", params={"visit_type": "eval-run", "from": first, "to": last})
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("visits?therapits=rivera", [("?therapits", "unknown-parameter")]),
+        ("visits?status=booked&status=confirmed", [("?status", "given-twice")]),
+        ("visits?from_=2027-01-12&a&b=1", [("?from_", "unknown-parameter"), ("?a", "unknown-parameter"),
+                                          ("?b", "unknown-parameter")]),
+        ("therapists?visit-type=eval", [("?visit-type", "unknown-parameter")]),
+        ("clinic?q=1", [("?q", "unknown-parameter")]),
+        (f"patients?q=sa&{'long' * 100}=1", [(f"?{'long' * 15}", "unknown-parameter")]),
+    ],
+)  # fmt: skip
+async def test_a_parameter_that_an_operation_does_not_have_is_refused_and_not_passed_over(
+    desk: httpx.AsyncClient, query: str, expected: list[tuple[str, str]]
+) -> None:
+    assert fields(await desk.get(f"/api/v1/{query}")) == expected
+
+
+async def test_a_query_of_nothing_but_nonsense_is_not_answered_at_its_own_length(desk: httpx.AsyncClient) -> None:
+    names = "&".join(f"nonsense{number}=1" for number in range(500))
+    assert len(fields(await desk.get(f"/api/v1/visits?{names}"))) == 20
+
+
+async def test_only_the_api_minds_what_others_add_to_its_addresses(public: httpx.AsyncClient) -> None:
+    assert (await public.get("/book?utm_source=newsletter&utm_source=again")).status_code == 200
+    assert (await public.options("/api/v1/slots?anything=1")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "path", ["visits", "messages", "closures", "therapists/rivera/overrides", "therapists/rivera/time-off"]
+)
+async def test_a_list_of_a_stretch_that_ends_before_it_begins_is_refused(desk: httpx.AsyncClient, path: str) -> None:
+    for first, last in (("2027-01-13", "2027-01-12"), ("2027-01-12", "2027-01-12")):
+        answer = await desk.get(f"/api/v1/{path}", params={"from": first, "to": last})
+        assert fields(answer) == [("?to", "range-empty")]
+    assert (await desk.get(f"/api/v1/{path}", params={"from": "2027-01-12", "to": "2027-01-13"})).status_code == 200
+
+
 @pytest.mark.parametrize("cursor", ["x", "MDAwMS0wMS0wMVQwMDowMDowMCsxNDowMCA", "OTk5OS0xMi0zMVQyMzo1OTo1OS0xNDowMCAx"])
 async def test_a_cursor_that_we_did_not_give_is_refused(desk: httpx.AsyncClient, cursor: str) -> None:
     assert fields(await desk.get("/api/v1/visits", params={"cursor": cursor})) == [("?cursor", "cursor-invalid")]
@@ -165,6 +211,31 @@ async def test_what_is_not_there_and_what_cannot_be_done_are_problems_too(public
     problem(await public.get("/api/v1/nothing"), 404, "not-found")
     problem(await public.put("/api/v1/clinic"), 405, "method-not-allowed")
     problem(await public.delete("/api/v1/holds/not-an-id", headers={"Hold-Token": "x"}), 404, "not-found")
+
+
+async def test_what_we_did_not_foresee_is_told_without_a_word_about_our_insides(
+    desk: httpx.AsyncClient, pool: Pool
+) -> None:
+    await pool.execute("alter table working_windows rename to lost_windows")
+    try:
+        answer = await desk.post("/api/v1/holds", json=HOLD)
+    finally:
+        await pool.execute("alter table lost_windows rename to working_windows")
+    problem(answer, 500, "internal-error")
+    assert answer.json()["detail"] == "Nothing was changed."
+    assert answer.json()["instance"].endswith(answer.headers["x-request-id"])
+    assert "windows" not in answer.text
+    assert not await pool.fetchval("select count(*) from visits")
+
+
+async def test_a_database_that_is_in_the_way_for_a_moment_is_said_with_when_to_try_again(
+    desk: httpx.AsyncClient, pool: Pool
+) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("lock table visits in access exclusive mode")
+        answer = await desk.post("/api/v1/holds", json=HOLD)
+    problem(answer, 503, "too-busy")
+    assert answer.headers["retry-after"] == "1"
 
 
 async def test_the_desks_side_is_closed_to_the_public_and_to_wrong_keys(

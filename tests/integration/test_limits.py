@@ -187,6 +187,16 @@ async def test_two_processes_share_one_limit_of_reads(
         assert refused(await there.get("/api/v1/slots/days", params=SLOTS)) <= 6
 
 
+async def test_whatever_is_offered_to_the_public_is_counted(public: httpx.AsyncClient, limit: Limit) -> None:
+    await limit(reads_per_minute=5)
+    paths = ("clinic", "visit-types", "therapists", "slots", "slots/days")
+    for path in paths:
+        answer = await public.get(f"/api/v1/{path}", params=SLOTS if "slots" in path else {})
+        assert answer.status_code == 200, answer.text
+    for path in paths:
+        refused(await public.get(f"/api/v1/{path}", params=SLOTS if "slots" in path else {}))
+
+
 async def test_hardly_any_read_asks_the_database_whether_it_may(
     app: Litestar, public: httpx.AsyncClient, limit: Limit
 ) -> None:

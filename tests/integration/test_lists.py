@@ -251,7 +251,9 @@ def walks() -> st.SearchStrategy[Walk]:
 def filters_of(listing: Listing) -> st.SearchStrategy[dict[str, str]]:
     values = {key: st.sampled_from(values) for key, values in listing.filters.items()}
     needed = {key: values.pop(key) for key in listing.needed}
-    return st.fixed_dictionaries(needed, optional=values)
+    chosen = st.fixed_dictionaries(needed, optional=values)
+    # A stretch that ends before it begins is refused.
+    return chosen.filter(lambda filters: filters.get("from", "") < filters.get("to", "9999"))
 
 
 def changes_of(listing: Listing) -> st.SearchStrategy[Change]:

@@ -268,6 +268,25 @@ async def test_dates_that_cannot_be_meant_are_refused(desk: httpx.AsyncClient, a
     assert fields(await desk.put(f"{address}/{DAY}")) == {"/": "missing"}
 
 
+async def test_what_the_clinic_says_of_today_minds_a_closure(
+    desk: httpx.AsyncClient, public: httpx.AsyncClient
+) -> None:
+    async def today() -> list[tuple[str, str]]:
+        answer = await public.get("/api/v1/clinic")
+        return [(each["opens"], each["closes"]) for each in answer.json()["today"]]
+
+    usual = await today()
+    ((opens, closes),) = usual
+    address = f"/api/v1/closures/{NOW.date()}"
+    some = [{"from": "00:00", "to": "09:30"}, {"from": "12:00", "to": "12:30"}]
+    await desk.put(address, json={"windows": some, "reason": "a burst pipe"})
+    assert await today() == [(opens, "09:30"), ("12:00", "12:30")]
+    await desk.put(address, json={"reason": "a burst pipe"})
+    assert await today() == []
+    await desk.delete(address)
+    assert await today() == [(opens, closes)]
+
+
 async def test_a_closure_is_about_one_date(desk: httpx.AsyncClient) -> None:
     night = {"windows": [{"from": "20:00", "to": "02:00", "ends_next_day": True}]}
     assert fields(await desk.put(f"/api/v1/closures/{DAY}", json=night)) == {

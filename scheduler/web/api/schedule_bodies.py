@@ -20,7 +20,7 @@ from scheduler.services.affected import AffectedVisit
 from scheduler.services.availability import Slot
 from scheduler.store.hours import DatedRow
 from scheduler.web.api.visit_bodies import PatientAnswer
-from scheduler.web.reading import EARLIEST_YEAR, FURTHEST, LATEST_YEAR, Problems
+from scheduler.web.reading import EARLIEST_YEAR, FROM, FURTHEST, LATEST_YEAR, TO, Problems, refuse_empty_range
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00)")
 
@@ -189,8 +189,11 @@ def read_dates(
     from_: str | None, to: str | None, cursor: str | None, problems: Problems, *, today: date
 ) -> tuple[date, date]:
     """Return the first and the last date of a list: from today on, unless told otherwise, and after the cursor."""
-    first = read_date(from_, "?from", problems) if from_ is not None else today
-    last = read_date(to, "?to", problems) - timedelta(days=1) if to is not None else date.max
+    before = len(problems)
+    first = read_date(from_, FROM, problems) if from_ is not None else today
+    last = read_date(to, TO, problems) - timedelta(days=1) if to is not None else date.max
+    if len(problems) == before and first > last:
+        refuse_empty_range(problems)
     after = read_date(cursor, "?cursor", problems) if cursor else None
     return (first if after is None else max(first, after + timedelta(days=1))), last
 

@@ -12,11 +12,21 @@ from scheduler.domain.clinics import Clinic
 from scheduler.domain.times import Span, instant_at
 from scheduler.errors import NotBookableOnline, NotQualified
 from scheduler.services.availability import DayCount, Slot, count_days, list_slots
+from scheduler.services.closures import hours_on
 from scheduler.store.connections import Connection
 from scheduler.web.callers import FromCaller, FromNow
 from scheduler.web.limits import limit_reads
 from scheduler.web.problem_docs import PROBLEMS
-from scheduler.web.reading import FROM, LONGEST_QUERY_DAYS, TO, Problems, read_bound, read_therapist, read_visit_type
+from scheduler.web.reading import (
+    FROM,
+    LONGEST_QUERY_DAYS,
+    TO,
+    Problems,
+    read_bound,
+    read_therapist,
+    read_visit_type,
+    refuse_empty_range,
+)
 
 From = Annotated[str, QueryParameter(name="from", description="A clinic date or an instant, inclusive")]
 To = Annotated[str, QueryParameter(name="to", description="A clinic date or an instant, exclusive; at most 62 days on")]
@@ -81,12 +91,13 @@ class OfferController(Controller):
 
     path = "/api/v1"
     tags = ["Offer"]  # noqa: RUF012 - Litestar reads it from the class
+    guards = (limit_reads,)
 
-    @get("/clinic", operation_id="getClinic", summary="The clinic", responses=PROBLEMS())
-    async def clinic(self, caller: FromCaller, now: FromNow) -> ClinicAnswer:
-        """Tell the clinic's name, address, telephone, time zone, languages and today's opening hours."""
+    @get("/clinic", operation_id="getClinic", summary="The clinic", responses=PROBLEMS(429))
+    async def clinic(self, caller: FromCaller, reader: NamedDependency[Connection], now: FromNow) -> ClinicAnswer:
+        """Tell the clinic's name, address, telephone, time zone and languages, and when it is open today."""
         clinic = caller.clinic
-        today = clinic.settings.opening_hours[clinic.local(now).weekday()]
+        today = await hours_on(reader, clinic, clinic.local(now).date())
         return ClinicAnswer(
             name=clinic.settings.name,
             phone=clinic.settings.phone,
@@ -97,7 +108,7 @@ class OfferController(Controller):
             consent_wording_version=clinic.settings.consent_wording_version,
         )
 
-    @get("/visit-types", operation_id="listVisitTypes", summary="What can be booked", responses=PROBLEMS())
+    @get("/visit-types", operation_id="listVisitTypes", summary="What can be booked", responses=PROBLEMS(429))
     async def visit_types(self, caller: FromCaller) -> VisitTypesAnswer:
         """List the kinds of visit: length, notice, what to bring, and whether patients may book them online."""
         return VisitTypesAnswer(
@@ -114,7 +125,7 @@ class OfferController(Controller):
             ]
         )
 
-    @get("/therapists", operation_id="listTherapists", summary="Who treats", responses=PROBLEMS(422))
+    @get("/therapists", operation_id="listTherapists", summary="Who treats", responses=PROBLEMS(422, 429))
     async def therapists(self, caller: FromCaller, visit_type: FromQuery[str | None] = None) -> TherapistsAnswer:
         """List who treats, all of them or those who perform a visit type."""
         problems = Problems()
@@ -133,7 +144,7 @@ class OfferController(Controller):
             ]
         )
 
-    @get("/slots", operation_id="listSlots", summary="Open slots in time order", guards=[limit_reads],
+    @get("/slots", operation_id="listSlots", summary="Open slots in time order",
          responses=PROBLEMS(NotBookableOnline, NotQualified, 429))  # fmt: skip
     async def slots(
         self,
@@ -167,7 +178,7 @@ class OfferController(Controller):
             next_available=found.next_available,
         )
 
-    @get("/slots/days", operation_id="countSlotsByDay", summary="Open starts by clinic date", guards=[limit_reads],
+    @get("/slots/days", operation_id="countSlotsByDay", summary="Open starts by clinic date",
          responses=PROBLEMS(NotBookableOnline, NotQualified, 429))  # fmt: skip
     async def days(
         self,
@@ -202,8 +213,10 @@ def _read_span(from_: str, to: str, problems: Problems, clinic: Clinic) -> Span:
     end = read_bound(to, TO, problems, clinic)
     if len(problems) == before:
         if start >= end:
-            problems.add(TO, "range-empty", "This must be after `from`")
-        elif end - start > (LONGEST_QUERY_DAYS + 1) * 24 * 60:
+            refuse_empty_range(problems)
+        # By the calendar on the wall: so many days are an hour more or less where the clocks change in them.
+        first, last = (instant_at(minute, clinic.zone).replace(tzinfo=None) for minute in (start, end))
+        if last - first > timedelta(days=LONGEST_QUERY_DAYS):
             problems.add(TO, "range-too-long", f"Ask for at most {LONGEST_QUERY_DAYS} days at once")
     return start, end
 

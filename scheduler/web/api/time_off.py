@@ -11,7 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from scheduler.domain.clinics import Clinic, Therapist
-from scheduler.domain.times import DAY, Span, epoch_minute, instant_at
+from scheduler.domain.times import DAY, Span, epoch_minute
 from scheduler.services import time_off as services
 from scheduler.store.connections import Connection
 from scheduler.store.time_off import TimeOff, list_time_off
@@ -28,7 +28,7 @@ from scheduler.web.callers import FromCaller, FromNow
 from scheduler.web.cursors import read_cursor, write_cursor
 from scheduler.web.idempotency import FromPosting, answer_once
 from scheduler.web.problem_docs import PROBLEMS
-from scheduler.web.reading import FROM, FURTHEST, TO, Problems, read_bound
+from scheduler.web.reading import FURTHEST, Problems, read_bound, read_bounds
 
 # The longest that anybody is away at a stretch; more is a slip of the keyboard.
 _LONGEST = timedelta(days=366)
@@ -98,11 +98,8 @@ class TimeOffController(Controller):
         caller.require("visits:read", "schedule:write")
         clinic, problems = caller.clinic, Problems()
         therapist = known_therapist(clinic, code)
-        first = instant_at(read_bound(from_, FROM, problems, clinic), clinic.zone) if from_ is not None else now
-        last = instant_at(read_bound(to, TO, problems, clinic), clinic.zone) if to is not None else None
+        first, last = read_bounds(from_, to, problems, clinic, usually_from=now)
         after = read_cursor(cursor, problems) if cursor else None
-        if not problems and last is not None and last <= first:
-            problems.add(TO, "range-empty", "This must be after `from`")
         problems.settle()
         found = await list_time_off(
             reader, clinic.id, therapist.id, ends_after=first, starts_before=last, after=after, limit=limit + 1
