@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from datetime import datetime
 from uuid import UUID, uuid4
 
 _lock = threading.Lock()
@@ -28,3 +29,8 @@ def new_id() -> UUID:
 def new_id_without_time() -> UUID:
     """Return a UUIDv4, for rows whose ids strangers are told: nobody reads from it since when there is such a row."""
     return uuid4()
+
+
+def first_id(moment: datetime) -> UUID:
+    """Return what every id sorts after that is made from a moment on, to the millisecond."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)

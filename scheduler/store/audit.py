@@ -24,7 +24,14 @@ _ADD_AND_ANNOUNCE = f"""with traced as ({_ADD}), announced as (
     )
     select pg_notify('{WAKE_UP}', '') from announced limit 1"""
 
-_COLUMNS = "id, at, actor, action, visit_id, patient_id, request_id, details"
+AUDIT_COLUMNS = "id, at, actor, action, visit_id, patient_id, request_id, details"
+
+# The ids of all rows about a patient: theirs, those of their visits, and lists that they were in.
+OF_PATIENT = """select id from audit_events where clinic_id = $1 and patient_id = {patient}
+    union select id from audit_events where clinic_id = $1
+        and visit_id in (select id from visits where clinic_id = $1 and patient_id = {patient})
+    union select id from audit_events where clinic_id = $1 and details ? 'patients'
+        and details -> 'patients' @> jsonb_build_array({patient}::uuid)"""
 
 
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +73,7 @@ async def add_audit_event(
 async def list_visit_events(connection: Connection, clinic_id: UUID, visit_ids: Sequence[UUID]) -> list[AuditEvent]:
     """Return everything that was done to these visits, and who saw them, in the order it happened."""
     rows = await connection.fetch(
-        f"""select {_COLUMNS} from audit_events
+        f"""select {AUDIT_COLUMNS} from audit_events
         where clinic_id = $1 and visit_id = any($2::uuid[]) order by at, id""",
         clinic_id,
         list(visit_ids),
@@ -80,12 +87,8 @@ async def list_patient_events(connection: Connection, clinic_id: UUID, patient_i
     A list that they were in is one of these: ``details`` then name the others in it too.
     """
     rows = await connection.fetch(
-        f"""select {_COLUMNS} from audit_events where clinic_id = $1 and id in (
-            select id from audit_events where clinic_id = $1 and patient_id = $2
-            union select id from audit_events where clinic_id = $1
-                and visit_id in (select id from visits where clinic_id = $1 and patient_id = $2)
-            union select id from audit_events where clinic_id = $1 and details ? 'patients'
-                and details -> 'patients' @> jsonb_build_array($2::uuid))
+        f"""select {AUDIT_COLUMNS} from audit_events
+        where clinic_id = $1 and id in ({OF_PATIENT.format(patient="$2")})
         order by at, id""",
         clinic_id,
         patient_id,

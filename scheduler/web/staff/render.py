@@ -23,7 +23,10 @@ class Place(msgspec.Struct, frozen=True):
     roles: tuple[Role, ...]
 
 
-NAVIGATION = (Place("day", "Day", "/staff", ("desk", "therapist", "admin")),)
+NAVIGATION = (
+    Place("day", "Day", "/staff", ("desk", "therapist", "admin")),
+    Place("audit", "Audit", "/staff/audit", ("admin",)),
+)
 
 _STYLESHEET = versioned("staff.css")
 

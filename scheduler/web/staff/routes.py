@@ -5,6 +5,7 @@ from litestar.di import Provide
 
 from scheduler.web.pages.render import provide_pool
 from scheduler.web.staff.account import ACCOUNT_PAGES
+from scheduler.web.staff.audit import AUDIT_PAGES
 from scheduler.web.staff.errors import on_staff_error
 from scheduler.web.staff.home import go_home, show_day
 from scheduler.web.staff.session import guard_staff, provide_staff
@@ -14,7 +15,7 @@ _POOL = Provide(provide_pool, sync_to_thread=False)
 
 STAFF = Router(
     path="/staff",
-    route_handlers=[go_home, show_day, leave, set_preferences, *ACCOUNT_PAGES],
+    route_handlers=[go_home, show_day, leave, set_preferences, *ACCOUNT_PAGES, *AUDIT_PAGES],
     guards=[guard_staff],
     dependencies={"pool": _POOL, "staff": Provide(provide_staff)},
     exception_handlers={Exception: on_staff_error},
