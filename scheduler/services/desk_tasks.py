@@ -8,6 +8,7 @@ import msgspec
 from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.desk_tasks import TaskKind
+from scheduler.domain.inbox import How
 from scheduler.domain.patients import Patient
 from scheduler.errors import NotFound
 from scheduler.services.readings import note_reading
@@ -15,6 +16,7 @@ from scheduler.store import desk_tasks as store
 from scheduler.store.audit import add_audit_event
 from scheduler.store.connections import Connection
 from scheduler.store.desk_tasks import DeskTask
+from scheduler.store.messages import mark_handled
 from scheduler.store.patients import fetch_patients
 
 
@@ -65,16 +67,22 @@ async def list_tasks(
     return await _with_patients(connection, clinic, found[:limit]), len(found) > limit
 
 
-async def handle_task(connection: Connection, clinic: Clinic, task_id: UUID, *, actor: Actor) -> ToDo:
+async def handle_task(
+    connection: Connection, clinic: Clinic, task_id: UUID, *, actor: Actor, how: How | None = None
+) -> ToDo:
     """Cross off a task that a person has seen to. Raises NotFound.
 
-    One that was crossed off before stays as it is, with the name of whoever was first.
+    The message that it is about is crossed off with it. One that was crossed off before stays as it is, with the name
+    of whoever was first. ``how`` it was seen to is kept in the trace.
     """
     task = await _known(connection, clinic, task_id)
     if await store.mark_task_handled(connection, clinic.id, task_id, actor.name):
+        if task.kind == "undeliverable" and task.message_id is not None:
+            await mark_handled(connection, clinic.id, task.message_id, actor.name)
+        details = {"task": task_id, "kind": task.kind} | ({"how": how} if how else {})
         await add_audit_event(
             connection, clinic.id, actor=actor.name, action="task.handled", visit_id=task.visit_id,
-            patient_id=task.patient_id, request_id=actor.request_id, details={"task": task_id, "kind": task.kind},
+            patient_id=task.patient_id, request_id=actor.request_id, details=details,
         )  # fmt: skip
     return (await _with_patients(connection, clinic, [await _known(connection, clinic, task_id)]))[0]
 

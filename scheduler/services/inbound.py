@@ -6,6 +6,7 @@ import msgspec
 
 from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import Clinic
+from scheduler.domain.inbox import How
 from scheduler.domain.patients import Patient
 from scheduler.errors import NotFound
 from scheduler.services.readings import note_reading
@@ -39,10 +40,13 @@ async def list_inbound(
     return await _received(connection, clinic, found[:limit]), len(found) > limit
 
 
-async def handle_inbound(connection: Connection, clinic: Clinic, inbound_id: UUID, *, actor: Actor) -> Received:
+async def handle_inbound(
+    connection: Connection, clinic: Clinic, inbound_id: UUID, *, actor: Actor, how: How | None = None
+) -> Received:
     """Cross off a text that a person has seen to. Raises NotFound.
 
-    One that was crossed off before stays as it is, with the name of whoever was first.
+    One that was crossed off before stays as it is, with the name of whoever was first. ``how`` it was seen to is kept
+    in the trace.
     """
     message = await store.fetch_inbound(connection, clinic.id, inbound_id)
     if message is None:
@@ -50,7 +54,7 @@ async def handle_inbound(connection: Connection, clinic: Clinic, inbound_id: UUI
     if await store.mark_inbound_handled(connection, clinic.id, inbound_id, actor.name):
         await add_audit_event(
             connection, clinic.id, actor=actor.name, action="inbound.handled", patient_id=message.patient_id,
-            request_id=actor.request_id, details={"inbound": inbound_id},
+            request_id=actor.request_id, details={"inbound": inbound_id} | ({"how": how} if how else {}),
         )  # fmt: skip
     handled = await store.fetch_inbound(connection, clinic.id, inbound_id)
     assert handled is not None  # noqa: S101 - it was there above

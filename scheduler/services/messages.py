@@ -1,6 +1,7 @@
 """The outbox as the front desk sees it: what was planned, what went out, what failed and who saw to it."""
 
 from datetime import datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 from scheduler.channels.base import NO_LINK
@@ -8,6 +9,7 @@ from scheduler.channels.staff_words import STAFF, sample_words
 from scheduler.channels.texts import Rendered, Texts, render, sample_link
 from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import Channel, Clinic, Language
+from scheduler.domain.inbox import How
 from scheduler.domain.messages import Message, State
 from scheduler.domain.resending import CLOSED, REPEATABLE, check_state, plan_again
 from scheduler.errors import MessageOutdated, MessageWrongState, NotFound
@@ -15,6 +17,7 @@ from scheduler.services.readings import note_reading
 from scheduler.store import messages as store
 from scheduler.store.audit import add_audit_event
 from scheduler.store.connections import Connection
+from scheduler.store.desk_tasks import close_undeliverable
 from scheduler.store.messages import Attempt
 from scheduler.store.patients import fetch_patient
 from scheduler.store.visits import fetch_visit
@@ -81,19 +84,24 @@ async def resend(connection: Connection, clinic: Clinic, message_id: UUID, *, ac
     if new_id is None:
         raise MessageWrongState("It was sent again already.", state=message.state, allowed=sorted(REPEATABLE))
     await store.mark_handled(connection, clinic.id, message.id, actor.name)
-    await _audit(connection, clinic, actor, "message.resent", message, as_=new_id)
+    await close_undeliverable(connection, clinic.id, message.id, actor.name)
+    await _audit(connection, clinic, actor, "message.resent", message, **{"as": new_id})
     return await _message(connection, clinic, new_id)
 
 
-async def handle(connection: Connection, clinic: Clinic, message_id: UUID, *, actor: Actor) -> Message:
+async def handle(
+    connection: Connection, clinic: Clinic, message_id: UUID, *, actor: Actor, how: How | None = None
+) -> Message:
     """Cross off a message that failed, once a person has seen to it. Raises NotFound or MessageWrongState.
 
-    One that was crossed off before stays as it is, with the name of whoever was first.
+    The task about it is closed with it. One that was crossed off before stays as it is, with the name of whoever was
+    first. ``how`` it was seen to is kept in the trace.
     """
     message = await _message(connection, clinic, message_id)
     check_state(message, CLOSED)
     if await store.mark_handled(connection, clinic.id, message_id, actor.name):
-        await _audit(connection, clinic, actor, "message.handled", message)
+        await _audit(connection, clinic, actor, "message.handled", message, **({"how": how} if how else {}))
+    await close_undeliverable(connection, clinic.id, message_id, actor.name)
     return await _message(connection, clinic, message_id)
 
 
@@ -153,9 +161,8 @@ async def _message(connection: Connection, clinic: Clinic, message_id: UUID) -> 
 
 
 async def _audit(
-    connection: Connection, clinic: Clinic, actor: Actor, action: str, message: Message, *, as_: UUID | None = None
+    connection: Connection, clinic: Clinic, actor: Actor, action: str, message: Message, **details: Any
 ) -> None:
-    details = {"message": message.id, "template": message.template, "channel": message.channel}
     await add_audit_event(
         connection,
         clinic.id,
@@ -164,5 +171,5 @@ async def _audit(
         visit_id=message.visit_id,
         patient_id=message.patient_id,
         request_id=actor.request_id,
-        details=details | ({"as": as_} if as_ else {}),
+        details={"message": message.id, "template": message.template, "channel": message.channel, **details},
     )

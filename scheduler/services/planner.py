@@ -14,6 +14,7 @@ import structlog
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.messages import PlannedMessage, plan_reminders, reminder_is_off, reminder_key
 from scheduler.store.connections import Connection, Pool
+from scheduler.store.job_runs import PLANNER, note_run
 from scheduler.store.locks import try_lock_planner
 from scheduler.store.messages import add_messages
 from scheduler.store.planner import VisitAhead, fetch_visits_ahead, void_reminders
@@ -22,6 +23,9 @@ from scheduler.store.units import unit_of_work
 # How long before its moment a missing reminder is planned: a day, in which somebody mends a planner, and the hours for
 # which a text may have to wait where the patient is.
 AHEAD = timedelta(hours=36)
+
+# How often that is looked at; the page of health calls it late after twice as long.
+PLAN_SECONDS = 60
 
 _NO_RUNG = "The visit was moved, or the clinic sends this reminder no more."
 
@@ -55,6 +59,7 @@ async def plan_ahead(connection: Connection, clinic: Clinic, *, now: datetime) -
     if off:
         await void_reminders(connection, clinic.id, off, now)
     await add_messages(connection, clinic.id, planned)
+    await note_run(connection, clinic.id, PLANNER, now)
     if off or planned:
         _log.info("reminders.planned", clinic=clinic.code, added=len(planned), voided=len(off))
     return len(planned)

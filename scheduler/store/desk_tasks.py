@@ -91,6 +91,17 @@ async def fetch_task(connection: Connection, clinic_id: UUID, task_id: UUID) -> 
     return to_struct(row, DeskTask) if row else None
 
 
+async def close_undeliverable(connection: Connection, clinic_id: UUID, message_id: UUID, by: str) -> None:
+    """Close the task about a message that did not arrive: whoever saw to the message has seen to it."""
+    await connection.execute(
+        """update desk_tasks set handled_at = now(), handled_by = $3
+        where clinic_id = $1 and kind = 'undeliverable' and subject_id = $2 and handled_at is null""",
+        clinic_id,
+        message_id,
+        by,
+    )
+
+
 async def mark_task_handled(connection: Connection, clinic_id: UUID, task_id: UUID, by: str) -> bool:
     """Note that a person saw to a task; return False where somebody had before."""
     return await connection.fetchval(

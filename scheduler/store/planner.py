@@ -13,11 +13,11 @@ from scheduler.store.connections import Connection
 from scheduler.store.patients import PATIENT_COLUMNS
 from scheduler.store.visits import VISIT_COLUMNS
 
-# Counts the visits 24 to 48 hours ahead that nobody will be reminded of, though the ladder promises it: the patient can
+# Finds the visits 24 to 48 hours ahead that nobody will be reminded of, though the ladder promises it: the patient can
 # be reached over the channel of a rung, and no reminder of any rung was planned, sent, or left out for a reason. It
 # reads the ladder itself, because a planner that is wrong would find nothing wrong. Rungs of less than a day come on
 # top of others, and may fall into the night; a rung whose use is over is no promise any more (domain/messages).
-FORGOTTEN = """select count(*) from clinics
+FORGOTTEN_VISITS = """from clinics
     join visits on visits.clinic_id = clinics.id and visits.status = 'booked'
         and visits.starts_at > moment + interval '24 hours' and visits.starts_at <= moment + interval '48 hours'
     where not exists (
@@ -44,6 +44,8 @@ FORGOTTEN = """select count(*) from clinics
             and visits.starts_at - lead > visits.status_changed_at
             and visits.starts_at - lead > visits.booked_at + lead / 12
             and visits.starts_at - lead / 2 > moment)"""
+
+FORGOTTEN = f"select count(*) {FORGOTTEN_VISITS}"
 
 
 class KnownReminder(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,17 @@ async def note_unreachable(
     )
 
 
+async def is_unreachable(connection: Connection, clinic_id: UUID, channel: Channel, address: str) -> bool:
+    """Return whether an address is one to which nothing was found to get through."""
+    return await connection.fetchval(
+        """select exists (
+            select from unreachable_addresses where clinic_id = $1 and channel = $2 and address = $3)""",
+        clinic_id,
+        channel,
+        address,
+    )
+
+
 async def patients_without_refusal(connection: Connection, clinic_id: UUID, phone: str) -> list[UUID]:
     """Return the patients with a phone who have not said that they want no texts there."""
     rows = await connection.fetch(

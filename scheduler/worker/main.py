@@ -6,6 +6,7 @@ APScheduler owns ticks and nothing else. What is due is rows, which any number o
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from scheduler.services.digests import mail_staff
 from scheduler.services.directory import keep_fresh, open_directory
 from scheduler.services.doubts import settle_doubts
 from scheduler.services.links import link_visits
-from scheduler.services.planner import plan_everywhere
+from scheduler.services.planner import PLAN_SECONDS, plan_everywhere
 from scheduler.services.webhook_delivery import Courier
 from scheduler.services.webhooks import reach_of
 from scheduler.settings import Settings
@@ -32,6 +33,7 @@ from scheduler.store.connections import Pool, open_pool
 from scheduler.store.heartbeats import beat, leave
 from scheduler.store.holds import expire_holds
 from scheduler.store.idempotency import purge_answers
+from scheduler.store.job_runs import PLANNER
 from scheduler.store.limits import forget_limits
 from scheduler.store.listening import listen
 from scheduler.store.messages import WAKE_UP
@@ -51,7 +53,6 @@ EXPIRE_SECONDS = 15
 HEARTBEAT_SECONDS = 10
 LINK_SECONDS = 60
 STAFF_SECONDS = 60
-PLAN_SECONDS = 60
 PURGE_SECONDS = 3600
 
 
@@ -95,7 +96,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path 
                         lambda connection: link_visits(connection, directory.clinics, secret_key=settings.secret_key),
                     ),
                 ),
-                (PLAN_SECONDS, "plan-reminders", lambda: plan_everywhere(pool, directory.clinics)),
+                (PLAN_SECONDS, PLANNER, lambda: plan_everywhere(pool, directory.clinics)),
                 (STAFF_SECONDS, "mail-staff", lambda: mail_staff(pool, directory.clinics, settings)),
                 (HEARTBEAT_SECONDS, "heartbeat", lambda: _with(pool, lambda connection: beat(connection, worker_id))),
                 (PURGE_SECONDS, "forget-answers", lambda: _with(pool, purge_answers)),
@@ -108,6 +109,8 @@ async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path 
         )
         await _with(pool, lambda connection: beat(connection, worker_id))
         scheduler.start()
+        # What a stop has missed is caught up with at once, and not only after the first minute.
+        scheduler.modify_job(PLANNER, next_run_time=datetime.now(UTC))  # pyright: ignore[reportUnknownMemberType]
         _set(wakes)
         _log.info("worker.started")
         await stop.wait()
