@@ -25,6 +25,8 @@ class Place(msgspec.Struct, frozen=True):
 
 NAVIGATION = (
     Place("day", "Day", "/staff", ("desk", "therapist", "admin")),
+    Place("messages", "Messages", "/staff/messages", ("desk", "therapist", "admin")),
+    Place("ops", "Health", "/staff/ops", ("desk", "therapist", "admin")),
     Place("audit", "Audit", "/staff/audit", ("admin",)),
 )
 

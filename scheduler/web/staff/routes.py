@@ -8,6 +8,8 @@ from scheduler.web.staff.account import ACCOUNT_PAGES
 from scheduler.web.staff.audit import AUDIT_PAGES
 from scheduler.web.staff.errors import on_staff_error
 from scheduler.web.staff.home import go_home, show_day
+from scheduler.web.staff.messages import MESSAGE_PAGES
+from scheduler.web.staff.ops import OPS_PAGES
 from scheduler.web.staff.session import guard_staff, provide_staff
 from scheduler.web.staff.signing import SIGNING, leave, set_preferences
 
@@ -15,7 +17,16 @@ _POOL = Provide(provide_pool, sync_to_thread=False)
 
 STAFF = Router(
     path="/staff",
-    route_handlers=[go_home, show_day, leave, set_preferences, *ACCOUNT_PAGES, *AUDIT_PAGES],
+    route_handlers=[
+        go_home,
+        show_day,
+        leave,
+        set_preferences,
+        *ACCOUNT_PAGES,
+        *AUDIT_PAGES,
+        *MESSAGE_PAGES,
+        *OPS_PAGES,
+    ],
     guards=[guard_staff],
     dependencies={"pool": _POOL, "staff": Provide(provide_staff)},
     exception_handlers={Exception: on_staff_error},
