@@ -115,7 +115,7 @@ def _lines(digest: Digest, language: Language) -> Iterable[str]:
 
 
 def alert_words(tasks: Sequence[tuple[str, datetime | None]], language: Language, base_url: str) -> dict[str, str]:
-    """Return what stands in the braces of ``email.desk_alert``; the API at ``base_url`` lists the tasks.
+    """Return what stands in the braces of ``email.desk_alert``; the page that lists them is below ``base_url``.
 
     ``tasks`` are the kind of each and when its visit is, as the clinic's clocks show it, None where it is about none.
     """
@@ -125,7 +125,7 @@ def alert_words(tasks: Sequence[tuple[str, datetime | None]], language: Language
         "tasks": "\n".join(
             _task_line(language, kind, [starts for one, starts in tasks if one == kind]) for kind in kinds
         ),
-        "url": f"{base_url}/api/v1/tasks?open=true",
+        "url": f"{base_url}/staff/messages",
     }
 
 

@@ -1,8 +1,9 @@
 """The clinic's staff in a real browser, and a desk with something to see to: made by what really happens."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -13,11 +14,18 @@ from twilio.request_validator import RequestValidator
 from scheduler.domain.staff import Role
 from scheduler.settings import load_settings
 from scheduler.store.clinics import load_clinics
+from tests.browser.conftest import vendored
 from tests.browser.site import Site
+from tests.browser.steps import BY_WIDTH, MEASURE, STANDARDS, axe
 from tests.integration.staffing import Screen, hire
 from tests.simulators.twilio_shapes import ACCOUNT_SID, AUTH_TOKEN
 
 NEW_YORK = ZoneInfo("America/New_York")
+
+TELEPHONE = 375
+
+# What no address and no title may say: a name, or a telephone number.
+NAMED = re.compile(r"devon|hartley|kim|abara|quill|lee|novak|555-?01|example\.com", re.IGNORECASE)
 
 
 class Booked(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +35,33 @@ class Booked(msgspec.Struct, frozen=True, kw_only=True):
     patient_id: str
     text_id: str
     phone: str
+
+
+async def desk_faults(page: Page) -> list[str]:
+    """Return all that is wrong with a page of the staff, at the width of a desk and of a telephone.
+
+    The page must let our tools in. Its contrasts are looked at in both schemes of colours.
+    """
+    await page.add_script_tag(path=vendored("axe.min.js"))
+    found: list[str] = []
+    for width in (1280, 375):
+        await page.set_viewport_size({"width": width, "height": 860})
+        looks: dict[str, Any] = await page.evaluate(MEASURE)
+        if looks["sideways"]:
+            found.append(f"{width}: the page scrolls sideways")
+        for name in ("small", "short", "fields", "unnamed"):
+            found += [f"{width}: {name}: {one}" for one in looks[name]]
+        expected = {"headings": 1, "language": "en", "styled": 0}
+        found += [f"{name} is {looks[name]!r}" for name, value in expected.items() if looks[name] != value]
+        rules = {"runOnly": STANDARDS} if width > TELEPHONE else {"runOnly": {"type": "rule", "values": BY_WIDTH}}
+        found += [f"{width}: axe: {one}" for one in await axe(page, rules)]
+    await page.emulate_media(color_scheme="dark")
+    dark = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+    found += [f"dark: axe: {one}" for one in await axe(page, dark)]
+    await page.emulate_media(color_scheme="light")
+    path = urlsplit(page.url)
+    found += [f"{text!r} says too much" for text in (await page.title(), path.path, path.query) if NAMED.search(text)]
+    return found
 
 
 async def sign_in(page: Page, site: Site, role: Role = "desk", *, name: str = "Ana Morales") -> None:

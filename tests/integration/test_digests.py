@@ -263,8 +263,7 @@ async def test_the_desk_hears_of_what_it_should_see_to_in_one_email(
         "2 messages could not be delivered. Visits: Tue Dec 8 9:45 AM; Tue Dec 8 1:00 PM.\n"
         "1 person asked by text for another time. Visit: Tue Dec 8 9:45 AM.\n"
         "\n"
-        "Who it is about, and why, is not in this email. The front desk's software lists it with its key at "
-        "http://127.0.0.1:8000/api/v1/tasks?open=true\n"
+        "Who it is about, and why, is not in this email. Sign in to see to it: http://127.0.0.1:8000/staff/messages\n"
         "\n"
         "Twin Boro Physical Therapy, Fair Lawn\n"
     )

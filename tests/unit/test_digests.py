@@ -206,7 +206,7 @@ def test_an_alert_groups_by_kind_and_tells_when_the_visits_are() -> None:
         "count": "5 things to see to",
         "tasks": "4 messages could not be delivered. Visits: Mon Dec 7 1:00 PM; Tue Dec 8 9:45 AM.\n"
         "1 person asked by text for another time. Visit: Tue Dec 8 9:45 AM.",
-        "url": "https://clinic.example/api/v1/tasks?open=true",
+        "url": "https://clinic.example/staff/messages",
     }
 
 

@@ -48,6 +48,10 @@ _ACTIONS = {
     "visit.history_read": "Looked at a visit's history",
     "visits.listed": "Saw visits in a list",
     "messages.listed": "Saw messages in a list",
+    "message.read": "Looked at a message",
+    "inbox.listed": "Saw what waits for the desk",
+    "ops.listed": "Saw patients on the page of health",
+    "patient.phone_read": "Looked at a patient's phone number",
     "audit.listed": "Looked at the audit",
     "audit.exported": "Took out a part of the audit",
 }

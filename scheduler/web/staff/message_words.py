@@ -8,7 +8,7 @@ import phonenumbers
 from scheduler.domain.clinics import Channel, Clinic
 from scheduler.domain.inbox import Item, Person, Row, Sent, Sort, Step, VisitBeside
 from scheduler.domain.messages import State
-from scheduler.domain.trails import Entry
+from scheduler.domain.trails import Entry, Trail
 from scheduler.web.pages import dates
 
 SORTS: dict[Sort, str] = {"reply": "Replies", "failure": "Failed", "task": "To do"}
@@ -161,6 +161,11 @@ def visit_line(visit: VisitBeside, clinic: Clinic, today: datetime) -> dict[str,
         "move": f"{address}?move={visit.id}",
         "patient": visit.patient,
     }
+
+
+def trail_lines(trail: Trail, clinic: Clinic, now: datetime) -> list[tuple[Entry, dict[str, str]]]:
+    """Return a visit's trail as ``staff/trail.html`` shows it."""
+    return [(entry, entry_line(entry, clinic, clinic.local(now))) for entry in trail.entries]
 
 
 def entry_line(entry: Entry, clinic: Clinic, today: datetime) -> dict[str, str]:

@@ -32,7 +32,7 @@ from scheduler.web.pages import dates
 from scheduler.web.pages.render import PageRequest, read_form, see_other
 from scheduler.web.staff import message_words as words
 from scheduler.web.staff.inbox_looks import MESSAGES, look_at, read_id, row_look
-from scheduler.web.staff.render import staff_page
+from scheduler.web.staff.render import HTMX, staff_page
 from scheduler.web.staff.session import FromStaff, StaffMember, roles, safe_next
 
 FromPool = NamedDependency[Pool]
@@ -62,7 +62,7 @@ async def show_news(request: PageRequest, staff: FromStaff, pool: FromPool) -> R
     since = _moment(request.query_params.get("since", ""))
     async with reading(pool) as connection:
         fresh = await services.count_new(connection, staff.clinic, since)
-    return staff_page(staff, "staff/messages_news.html", title="", fresh=fresh, since=since.isoformat())
+    return staff_page(staff, "staff/messages_news.html", title="", fresh=fresh)
 
 
 @post("/messages/{sort:str}/{item_id:uuid}/off", status_code=200, guards=[DESK])
@@ -165,6 +165,7 @@ async def _inbox_page(
         msgspec.structs.replace(staff, here=here),
         "staff/messages.html",
         title="Messages",
+        htmx=HTMX,
         section="messages",
         status=status,
         items=[
@@ -181,7 +182,6 @@ async def _inbox_page(
         total=inbox.total,
         more=inbox.total - len(inbox.items),
         close=_address(only=only),
-        fresh=0,
         zone=dates.zone_name(staff.clinic, "en"),
         may=staff.is_any("desk", "admin"),
         did=did,

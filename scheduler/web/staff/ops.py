@@ -20,7 +20,7 @@ from scheduler.web.pages import dates
 from scheduler.web.pages.render import PageRequest
 from scheduler.web.staff import message_words, ops_words
 from scheduler.web.staff.inbox_looks import as_item, look_at, row_look, seen_to
-from scheduler.web.staff.render import staff_page
+from scheduler.web.staff.render import HTMX, staff_page
 from scheduler.web.staff.session import FromStaff, StaffMember, settings_of
 
 OPS = "/staff/ops"
@@ -51,6 +51,8 @@ async def show_ops(request: PageRequest, staff: FromStaff, pool: NamedDependency
         staff,
         "staff/ops.html",
         title="Message health",
+        htmx=HTMX,
+        again=_address(chosen, listing).partition("#")[0],
         section="ops",
         headline=_headline(ops_words.headline(ops, moment), chosen),
         open=ops.facts.open,

@@ -32,6 +32,9 @@ NAVIGATION = (
 
 _STYLESHEET = versioned("staff.css")
 
+# For pages that keep themselves up to date; every page does what it is for without it.
+HTMX = versioned("vendor/htmx.min.js")
+
 
 def staff_page(
     staff: StaffMember,
