@@ -94,6 +94,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Somebody changed the visit after you read it. Nothing was changed by your request.",
         "Read the visit again, decide again, and send the new ETag in If-Match.",
     ),
+    "body-too-slow": (
+        "The body did not arrive whole in the time that there is for it. Nothing was changed.",
+        "Send it again, at once and whole, with the same Idempotency-Key.",
+    ),
     "body-too-large": ("The body is larger than any request here needs to be.", "Send less: 64 kB is the limit."),
     "unsupported-media-type": (
         "The body is not in the form that its Content-Type says, or in one that is not read here.",
