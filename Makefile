@@ -6,7 +6,7 @@ PYTEST_ARGS ?= -n 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test nightly year storms lint types format lock clean
+.PHONY: help run test nightly year storms mutants sbom lint types format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,12 @@ year: .venv/installed-dev ## live through a whole year of a busy clinic, and com
 
 storms: .venv/installed-dev ## kill workers and fail Twilio with five seeds: with callbacks, without, and as a naive worker
 	@STORMS=5 $(BIN)/python -m pytest -s tests/acceptance/test_storms.py
+
+mutants: .venv/installed-dev ## break each rule of the domain in every small way, and list what no test notices: an hour
+	@$(BIN)/python -m tools.mutation $(MODULES)
+
+sbom: .venv/installed ## write sbom.cdx.json, what the service is made of
+	@$(BIN)/python -m tools.sbom >sbom.cdx.json && echo "sbom.cdx.json"
 
 lint: .venv/installed-dev ## check style, format, imports and types
 	@$(BIN)/ruff check .
