@@ -124,6 +124,14 @@ class FormExpired(SchedulerError):
     title = "This form is no longer good"
 
 
+class PhoneUnproven(SchedulerError):
+    """The clinic wants a code typed in that was texted to the patient, which only its own pages ask for."""
+
+    code = "phone-unproven"
+    status = 403
+    title = "The phone number has not been proven"
+
+
 class SignatureInvalid(SchedulerError):
     """A callback that the provider did not sign, or not as it came here."""
 

@@ -60,6 +60,7 @@ _TASKS: dict[Language, dict[TaskKind, tuple[str, str]]] = {
             "1 person has two visits on one day",
             "{count} people have two visits on one day",
         ),
+        "call-back": ("1 person asked online to be called", "{count} people asked online to be called"),
         "channel-paused": ("Texts or emails wait: none of them can leave", "Texts and emails wait: none can leave"),
     },
     "es": {
@@ -80,6 +81,7 @@ _TASKS: dict[Language, dict[TaskKind, tuple[str, str]]] = {
             "1 persona tiene dos citas en un día",
             "{count} personas tienen dos citas en un día",
         ),
+        "call-back": ("1 persona pidió en línea que la llamen", "{count} personas pidieron en línea que las llamen"),
         "channel-paused": (
             "Los mensajes o los correos esperan: ninguno puede salir",
             "Los mensajes y los correos esperan: ninguno puede salir",

@@ -28,9 +28,10 @@ CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 # What the service writes of its own accord. The files may hold more, for a clinic's own rungs of the ladder.
 _NOTICES = ("booked", "rescheduled", "cancelled_by_patient", "cancelled_by_clinic", "closure")
-_ANSWERS = ("confirm_ack", "resched_link")
+_ANSWERS = ("confirm_ack", "resched_link", "new_link")
 # Answers that are of no visit, or of one that nobody can be sure of.
-_TIMELESS = ("resched_request_ack", "which_visit", "unknown_reply", "help_ack", "optin_ack", "optin_confirm")
+_CODE = "code"
+_TIMELESS = (_CODE, "resched_request_ack", "which_visit", "unknown_reply", "help_ack", "optin_ack", "optin_confirm")
 REQUIRED: dict[Channel, tuple[str, ...]] = {
     "sms": (*_NOTICES, "reminder_72h", "reminder_24h", "reminder_2h", *_ANSWERS, *_TIMELESS),
     "email": (*_NOTICES, "reminder_72h", "reminder_24h"),
@@ -111,7 +112,7 @@ def lint(texts: Texts, clinic_name: str, phone: str, base_url: str) -> list[str]
             problems += [f"{where} does not say {part}." for part in ("{clinic}", "{phone}") if part not in words]
             said = longest_phrases(language)
             longest = said | {"old": said["when"], "new": said["when"], "clinic": clinic_name, "phone": phone}
-            longest["link"] = sample_link(base_url)
+            longest |= {"link": sample_link(base_url), "code": "000000"}
             cost = count(normalise(template.text.format_map(longest)))
             if cost.encoding != "GSM-7" or cost.segments > 1:
                 problems.append(f"{where} takes {cost.segments} {cost.encoding} segments ({cost.units} units).")
@@ -218,6 +219,8 @@ def _placeholder_problem(channel: Channel, name: str, template: Template) -> str
     known = PLACEHOLDERS[channel] if name not in _TIMELESS else _ALWAYS
     if name in STAFF:
         known = _ALWAYS | STAFF[name]
+    if name == _CODE:
+        known |= {"code"}
     if name == "rescheduled":
         known |= _OF_MOVES
     try:
@@ -260,6 +263,7 @@ def _values(
         "bring": visit_type.bring.get(language, "") if visit_type else "",
         "zone": _zone_name(clinic.zone, language),
         "unsubscribe": variables.get("unsubscribe_url", ""),
+        "code": variables.get("code", ""),
     }
     if "starts_at" in variables:
         starts_at = clinic.local(datetime.fromisoformat(variables["starts_at"]))

@@ -1,6 +1,6 @@
 """What can be known of a clinic in a stretch of instants: who works when, and what is taken."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from scheduler.domain.bitmaps import everything, span_bits, union
-from scheduler.domain.times import Span, day_end, day_start, instant_at, local_dates, overlap, wall_spans
+from scheduler.domain.times import DAY, Span, day_end, day_start, instant_at, local_dates, overlap, wall_spans
 
 
 class WeeklyWindow(msgspec.Struct, frozen=True):
@@ -19,6 +19,23 @@ class WeeklyWindow(msgspec.Struct, frozen=True):
     ends: int
     valid_from: date = date.min
     valid_until: date = date.max
+
+
+def merge_touching(windows: Iterable[WeeklyWindow]) -> tuple[WeeklyWindow, ...]:
+    """Return the windows sorted, those of one weekday and validity that touch made one, up to 24 hours long."""
+    merged: list[WeeklyWindow] = []
+    for window in sorted(windows, key=lambda each: (each.weekday, each.valid_from, each.valid_until, each.starts)):
+        last = merged[-1] if merged else None
+        if (
+            last
+            and (last.weekday, last.valid_from, last.valid_until, last.ends)
+            == (window.weekday, window.valid_from, window.valid_until, window.starts)
+            and window.ends - last.starts <= DAY
+        ):
+            merged[-1] = msgspec.structs.replace(last, ends=window.ends)
+        else:
+            merged.append(window)
+    return tuple(merged)
 
 
 class TherapistCalendar(msgspec.Struct, frozen=True, kw_only=True):

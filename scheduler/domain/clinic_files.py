@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from scheduler.domain.calendars import WeeklyWindow
+from scheduler.domain.calendars import WeeklyWindow, merge_touching
 from scheduler.domain.clinic_parts import (
     BookingPart,
     Closure,
@@ -16,6 +16,7 @@ from scheduler.domain.clinic_parts import (
     LimitsPart,
     MessagesPart,
     OpeningHours,
+    OptionalText,
     Phone,
     PlacePart,
     ReminderPart,
@@ -41,7 +42,7 @@ from scheduler.domain.clinics import (
     VisitType,
 )
 from scheduler.domain.documents import Part, Problem, did_you_mean, parse_toml, read_part
-from scheduler.domain.times import DAY, Span
+from scheduler.domain.times import Span
 from scheduler.errors import ConfigurationError
 
 # The texts that a rung of the ladder may name, by channel, as long as nobody says otherwise.
@@ -100,6 +101,7 @@ class Document(Part, frozen=True, kw_only=True):
 
     code: Code
     name: Text
+    short_name: OptionalText = ""
     sms_name: Text
     timezone: Zone
     phone: Phone
@@ -124,6 +126,8 @@ class Document(Part, frozen=True, kw_only=True):
         yield from repeated_dates("closures", self.closures)
         if not self.languages:
             yield "languages", "names no language"
+        if not self.name.startswith(self.short_name):
+            yield "short_name", "is not how name begins"
         yield from self._missing_languages()
         yield from self._unknown_visit_types()
         yield from self._repeated_reminders()
@@ -131,7 +135,9 @@ class Document(Part, frozen=True, kw_only=True):
 
     def _missing_languages(self) -> Iterator[Problem]:
         for code, visit_type in self.visit_types.items():
-            for key, texts in (("names", visit_type.names), ("bring", visit_type.bring)):
+            optional = (("about", visit_type.about), ("badge", visit_type.badge))
+            needed = [("names", visit_type.names), ("bring", visit_type.bring), *(pair for pair in optional if pair[1])]
+            for key, texts in needed:
                 for language in self.languages:
                     if language not in texts:
                         yield f"visit_types.{code}.{key}.{language}", "is missing"
@@ -223,23 +229,6 @@ def _unknown_templates(document: Document, templates: Mapping[Channel, Collectio
             )
 
 
-def merge_touching(windows: Iterable[WeeklyWindow]) -> tuple[WeeklyWindow, ...]:
-    """Return the windows sorted, those of one weekday and validity that touch made one, up to 24 hours long."""
-    merged: list[WeeklyWindow] = []
-    for window in sorted(windows, key=lambda each: (each.weekday, each.valid_from, each.valid_until, each.starts)):
-        last = merged[-1] if merged else None
-        if (
-            last
-            and (last.weekday, last.valid_from, last.valid_until, last.ends)
-            == (window.weekday, window.valid_from, window.valid_until, window.starts)
-            and window.ends - last.starts <= DAY
-        ):
-            merged[-1] = msgspec.structs.replace(last, ends=window.ends)
-        else:
-            merged.append(window)
-    return tuple(merged)
-
-
 def _dated(plan: DayPlan) -> DatedWindows:
     spans: list[Span] = []
     for starts, ends in sorted(window.span for window in plan.windows):
@@ -313,6 +302,8 @@ def _settings(document: Document) -> ClinicSettings:
         email_reply_to=document.messages.email_reply_to,
         desk_email=document.messages.desk_email,
         digest_at=document.messages.digest_at,
+        short_name=document.short_name,
+        phone_code=document.booking.phone_code,
     )
 
 

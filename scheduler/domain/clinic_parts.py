@@ -203,6 +203,8 @@ class VisitTypePart(Part, frozen=True, kw_only=True):
 
     names: dict[Language, Text]
     bring: dict[Language, OptionalText]
+    about: dict[Language, Text] = field(default_factory=dict[Language, str])
+    badge: dict[Language, Text] = field(default_factory=dict[Language, str])
     duration_minutes: Annotated[int, Meta(ge=5, le=480)]
     buffer_before_minutes: Annotated[int, Meta(ge=0, le=120)] = 0
     buffer_after_minutes: Annotated[int, Meta(ge=0, le=120)] = 0
@@ -219,6 +221,7 @@ class BookingPart(Part, frozen=True, kw_only=True):
     grid_minutes: Annotated[int, Meta(ge=1, le=DAY)]
     hold_minutes: Annotated[int, Meta(ge=1, le=60)]
     buffers_within_hours: bool = False
+    phone_code: bool = False
 
     def problems(self) -> Iterator[Problem]:
         if DAY % self.grid_minutes:
@@ -263,6 +266,7 @@ class LimitsPart(Part, frozen=True, kw_only=True):
     holds_at_once: Annotated[int, Meta(ge=1, le=1_000)] = _USUAL.holds_at_once
     bookings_per_phone_per_day: Annotated[int, Meta(ge=1, le=1_000)] = _USUAL.bookings_per_phone_per_day
     online_visits_per_phone: Annotated[int, Meta(ge=1, le=1_000)] = _USUAL.online_visits_per_phone
+    codes_per_phone_per_day: Annotated[int, Meta(ge=1, le=1_000)] = _USUAL.codes_per_phone_per_day
 
 
 class StaffPart(Part, frozen=True, kw_only=True):

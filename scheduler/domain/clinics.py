@@ -19,11 +19,16 @@ DIGEST_AT = 6 * 60 + 30
 
 
 class VisitType(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of appointment. ``names`` and ``bring`` are texts by language; all times are minutes."""
+    """One kind of appointment. Texts are by language; all times are minutes.
+
+    ``about`` is a sentence on what happens there, and ``badge`` a word to those whom it is for; most have neither.
+    """
 
     code: str
     names: dict[str, str]
     bring: dict[str, str]
+    about: dict[str, str] = {}
+    badge: dict[str, str] = {}
     duration_minutes: int
     buffer_before_minutes: int
     buffer_after_minutes: int
@@ -95,7 +100,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much the public may ask for. A client is an address, or the /64 of one; keys have no such limits.
 
     ``reads_per_minute`` and ``changes_per_minute`` are for each client, as is ``holds_at_once``, the holds that have
-    not run out. ``online_visits_per_phone`` are visits to come that the public booked with one phone.
+    not run out. ``online_visits_per_phone`` are visits to come that the public booked with one phone, and
+    ``codes_per_phone_per_day`` the codes texted to one, and the links texted to one that ask for a new link.
     """
 
     reads_per_minute: int = 240
@@ -103,6 +109,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     holds_at_once: int = 6
     bookings_per_phone_per_day: int = 10
     online_visits_per_phone: int = 12
+    codes_per_phone_per_day: int = 5
 
 
 class TextLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +164,10 @@ class ClinicSettings(msgspec.Struct, frozen=True, kw_only=True):
     # digest of their day, in wall-clock minutes.
     desk_email: str = ""
     digest_at: int = DIGEST_AT
+    # How the name begins, where the pages say that much of it in large letters and the rest below.
+    short_name: str = ""
+    # Whether a booking from the clinic's pages is final only once a code that was texted to the phone is typed in.
+    phone_code: bool = False
 
 
 class Clinic(msgspec.Struct, frozen=True, kw_only=True, dict=True):

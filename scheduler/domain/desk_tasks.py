@@ -3,8 +3,9 @@
 from typing import Literal
 
 TaskKind = Literal[
-    "undeliverable", "wants-to-move", "may-want-to-cancel", "which-visit", "channel-paused", "same-day-twice"
-]
+    "undeliverable", "wants-to-move", "may-want-to-cancel", "which-visit", "channel-paused", "same-day-twice",
+    "call-back",
+]  # fmt: skip
 
 # Every kind of task, and when it is opened.
 TASK_KINDS: dict[TaskKind, str] = {
@@ -14,4 +15,5 @@ TASK_KINDS: dict[TaskKind, str] = {
     "which-visit": "a patient confirmed by text, and which of several visits they meant cannot be told",
     "channel-paused": "texts or emails wait, because the provider takes none of them or nobody knows what it does",
     "same-day-twice": "a phone has booked a second visit online for the same day, perhaps by mistake",
+    "call-back": "somebody asked on the booking page to be called, to find the right visit together",
 }

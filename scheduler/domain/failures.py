@@ -6,6 +6,7 @@ from scheduler.domain.clinics import Clinic
 from scheduler.domain.messages import Message, PlannedMessage, addresses
 from scheduler.domain.patients import Patient
 from scheduler.domain.resending import is_true, plan_again
+from scheduler.domain.sending import AT_ONCE
 from scheduler.domain.visits import Visit
 from scheduler.errors import MessageOutdated, MessageWrongState
 
@@ -21,8 +22,8 @@ TIME_TO_READ = timedelta(minutes=30)
 _ANY_REMINDER = "reminder_24h"
 
 # Nobody calls a patient because an answer to their text was lost: what they asked for is done, or a task of its own.
-# A task about an alert would alert of itself.
-_UNCALLED = frozenset({"reply", "desk_alert"})
+# Whoever waits for a code or a link sees on the page what else to do. A task about an alert would alert of itself.
+_UNCALLED = frozenset({*AT_ONCE, "desk_alert"})
 
 
 def stand_in(message: Message, visit: Visit, patient: Patient, now: datetime) -> PlannedMessage | None:
@@ -32,7 +33,7 @@ def stand_in(message: Message, visit: Visit, patient: Patient, now: datetime) ->
     It has the key of the email that may have been planned beside the text, so that the two are never both sent.
     """
     address = addresses(patient).get("email")
-    if message.channel != "sms" or message.kind == "reply" or address is None or not is_true(message, visit):
+    if message.channel != "sms" or message.kind in AT_ONCE or address is None or not is_true(message, visit):
         return None
     if now + TIME_TO_READ >= message.expires_at:
         return None

@@ -27,6 +27,7 @@ _TASK_STEPS: dict[str, Step] = {
     "which-visit": "call",
     "channel-paused": "health",
     "same-day-twice": "call",
+    "call-back": "call",
 }
 
 

@@ -131,7 +131,7 @@ def plan_notice(
     expires_at = visit.starts_at
     if notice.startswith("cancelled") or notice == "closure":
         expires_at = min(visit.starts_at, now + CANCELLATION_USEFUL_FOR)
-    variables = _variables(visit) | ({"was_starts_at": _utc(was)} if was else {})
+    variables = visit_variables(visit) | ({"was_starts_at": _utc(was)} if was else {})
     return [
         message
         for channel, address in addresses(patient).items()
@@ -174,7 +174,7 @@ def plan_reminders(
             continue
         message = _planned(
             clinic, visit, patient, rung.channel, reachable[rung.channel], max(due_at, now), visit.starts_at - lead / 2,
-            _variables(visit) | _conditions(rung), "reminder", rung.template, lead_minutes=rung.lead_minutes,
+            visit_variables(visit) | _conditions(rung), "reminder", rung.template, lead_minutes=rung.lead_minutes,
         )  # fmt: skip
         if message:
             planned.append(message)
@@ -212,7 +212,8 @@ def _utc(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat()
 
 
-def _variables(visit: Visit) -> dict[str, str]:
+def visit_variables(visit: Visit) -> dict[str, str]:
+    """Return what the outbox keeps of the visit that a message is about."""
     return {"starts_at": _utc(visit.starts_at), "ends_at": _utc(visit.ends_at), "visit_type": visit.visit_type}
 
 

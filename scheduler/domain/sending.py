@@ -19,7 +19,7 @@ JUMPS_AFTER = timedelta(seconds=20)
 NEVER_AGAIN = frozenset({"otp"})
 
 # Answers to somebody who has the phone in their hand. They wait for no hours and count towards no limit.
-AT_ONCE = frozenset({"reply", "otp"})
+AT_ONCE = frozenset({"reply", "otp", "link"})
 
 # Texts that the clinic must send, or that were asked for, are neither limited nor counted.
 UNCOUNTED = URGENT | AT_ONCE

@@ -1,7 +1,7 @@
 """What is done about a text besides what it asks for: it is answered, or left to the desk."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.desk_tasks import TaskKind
-from scheduler.domain.messages import PlannedMessage
+from scheduler.domain.messages import PlannedMessage, visit_variables
 from scheduler.domain.patients import Patient
 from scheduler.domain.replies import REMINDED_WITHIN, Candidate, language_of
 from scheduler.domain.visits import Visit
@@ -82,20 +82,12 @@ async def answer(talk: Talk, template: str, visit: Visit | None = None, *, once:
         lead_minutes=0,
         language=language,
         address=talk.sender,
-        variables=_facts(visit) if visit else {},
+        variables=visit_variables(visit) if visit else {},
         not_before=talk.now,
         expires_at=min(expires_at, visit.starts_at) if visit else expires_at,
         dedupe_key=f"reply:{once or talk.inbound_id}",
     )
     await add_messages(talk.connection, talk.clinic.id, [planned])
-
-
-def _facts(visit: Visit) -> dict[str, str]:
-    return {
-        "starts_at": visit.starts_at.astimezone(UTC).isoformat(),
-        "ends_at": visit.ends_at.astimezone(UTC).isoformat(),
-        "visit_type": visit.visit_type,
-    }
 
 
 async def leave_to_desk(

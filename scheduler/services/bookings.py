@@ -14,7 +14,7 @@ from scheduler.domain.messages import kinds, plan_notice, plan_reminders
 from scheduler.domain.patients import Patient, PatientDetails, name_key
 from scheduler.domain.times import day_end, day_start, instant_at
 from scheduler.domain.visits import Visit
-from scheduler.errors import HoldExpired, HoldNotFound, NotFound, SlotTaken
+from scheduler.errors import HoldExpired, HoldNotFound, NotFound, PhoneUnproven, SlotTaken
 from scheduler.services.desk_tasks import open_task
 from scheduler.services.holds import find_hold
 from scheduler.services.limits import check_visits_to_come
@@ -92,19 +92,21 @@ async def book_hold(
     secret_key: str,
     actor: Actor,
     now: datetime,
+    phone_proven: bool = False,
 ) -> BookedVisit:
     """Book what a hold keeps; one that ran out is booked all the same while its place is free.
 
     The same hold booked twice for the same patient is one visit, so a double click is harmless. Notice is judged
-    by the moment the time was held, for that was the promise. Raises HoldNotFound, or PlacementRefused with
-    alternatives (HoldExpired where the time ran out and somebody else has it now), or RateLimited where the public
-    has booked as many visits with one phone as it may.
+    by the moment the time was held, for that was the promise. Raises HoldNotFound, PhoneUnproven where the clinic
+    wants the public's phones proven and this one is not, PlacementRefused with alternatives (HoldExpired where the
+    time ran out and somebody else has it now), or RateLimited where the public has booked as many visits with one
+    phone as it may.
     """
     held = await find_hold(connection, clinic, hold_id, token)
     if held.visit.status not in ("held", "expired"):
         return await _booked_already(connection, clinic, held.visit, booking)
-    if booking.details is not None and not actor.staff:
-        await check_visits_to_come(connection, clinic, booking.details.phone, booked_by=actor.name, now=now)
+    if not actor.staff:
+        await _check_public(connection, clinic, booking, actor, now, phone_proven=phone_proven)
     patient = await _patient(connection, clinic, booking, actor, now)
     visit = held.visit
     therapist = clinic.therapists_by_id.get(visit.therapist_id)
@@ -147,6 +149,16 @@ async def book_hold(
     if not actor.staff:
         await _flag_second_visit(connection, clinic, booked, patient, now)
     return await _announce_booking(connection, clinic, booked, patient, actor, now)
+
+
+async def _check_public(
+    connection: Connection, clinic: Clinic, booking: Booking, actor: Actor, now: datetime, *, phone_proven: bool
+) -> None:
+    """Raise PhoneUnproven where the clinic wants a proof and there is none, or RateLimited for a phone with enough."""
+    if clinic.settings.phone_code and not phone_proven:
+        raise PhoneUnproven
+    if booking.details is not None:
+        await check_visits_to_come(connection, clinic, booking.details.phone, booked_by=actor.name, now=now)
 
 
 async def _flag_second_visit(

@@ -73,6 +73,15 @@ async def count_booking(pool: Pool, clinic: Clinic, phone: bytes) -> None:
         raise RateLimited(_call_instead(clinic), retry_after_seconds=math.ceil(wait))
 
 
+async def count_code(pool: Pool, clinic: Clinic, phone: bytes) -> None:
+    """Count a code, or a new link, that is to be texted to a phone because somebody asked. Raises RateLimited."""
+    most = clinic.settings.limits.codes_per_phone_per_day
+    async with reading(pool) as connection:
+        wait = await store.take(connection, clinic.id, "codes", phone, units=1, most=most, seconds=_DAY)
+    if wait:
+        raise RateLimited(_call_instead(clinic), retry_after_seconds=math.ceil(wait))
+
+
 async def _spend(
     pool: Pool, clinic: Clinic, name: str, client: bytes, leases: Leases, *, units: int, most: int
 ) -> None:

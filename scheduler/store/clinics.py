@@ -147,20 +147,22 @@ async def fetch_visit_types(connection: Connection, clinic_id: UUID) -> dict[str
 async def save_visit_type(connection: Connection, clinic_id: UUID, row: VisitTypeRow) -> None:
     """Insert the visit type, or make the one of its code like it."""
     await connection.execute(
-        """insert into visit_types (clinic_id, code, position, active, names, bring, duration_minutes,
+        """insert into visit_types (clinic_id, code, position, active, names, bring, about, badge, duration_minutes,
             buffer_before_minutes, buffer_after_minutes, credential, room_kind, equipment_kinds, online,
             minimum_notice_minutes, horizon_days, change_cutoff_minutes)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-        on conflict (clinic_id, code) do update set position = $3, active = $4, names = $5, bring = $6,
-            duration_minutes = $7, buffer_before_minutes = $8, buffer_after_minutes = $9, credential = $10,
-            room_kind = $11, equipment_kinds = $12, online = $13, minimum_notice_minutes = $14, horizon_days = $15,
-            change_cutoff_minutes = $16""",
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+        on conflict (clinic_id, code) do update set position = $3, active = $4, names = $5, bring = $6, about = $7,
+            badge = $8, duration_minutes = $9, buffer_before_minutes = $10, buffer_after_minutes = $11,
+            credential = $12, room_kind = $13, equipment_kinds = $14, online = $15, minimum_notice_minutes = $16,
+            horizon_days = $17, change_cutoff_minutes = $18""",
         clinic_id,
         row.code,
         row.position,
         row.active,
         row.names,
         row.bring,
+        row.about,
+        row.badge,
         row.duration_minutes,
         row.buffer_before_minutes,
         row.buffer_after_minutes,

@@ -95,12 +95,14 @@ _CHANGED = """case
         or visits.starts_at <> (messages.variables ->> 'starts_at')::timestamptz end"""
 
 # Whether somebody wants no message of this kind there. An answer needs no agreement within a day of the text that it
-# answers, but whoever said stop last gets none, whichever of the patients with this phone it was.
+# answers, nor does a code or a link that was asked for on a page; but whoever said stop last gets none of them,
+# whichever of the patients with this phone it was.
 _UNWANTED = """case
     when messages.kind = 'reply' then said_there.granted is false or not exists (
         select 1 from inbound_messages as asked
         where asked.clinic_id = messages.clinic_id and asked.sender = messages.address
             and asked.received_at > messages.not_before - interval '24 hours')
+    when messages.kind in ('otp', 'link') then said_there.granted is false
     when messages.patient_id is null then false
     else now_at.address is null or not coalesce(said.granted, messages.channel = 'email')
         or not coalesce(said_of_reminders.granted, true)
@@ -188,7 +190,7 @@ async def claim_messages(
             {_said("said_of_more", "'frequent'", "messages.channel = 'sms'")}
             left join lateral (
                 select granted from consents
-                where messages.kind = 'reply'
+                where messages.kind in ('reply', 'otp', 'link')
                     and consents.clinic_id = messages.clinic_id and consents.channel = messages.channel
                     and consents.address = messages.address and consents.scope = 'visits'
                     and consents.patient_id in (

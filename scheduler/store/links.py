@@ -1,6 +1,7 @@
 """The links by which patients look after their visits. Of a token only the hash is kept."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from scheduler.domain.patients import Patient
 from scheduler.domain.visits import Visit
 from scheduler.store.connections import Connection
 from scheduler.store.patients import PATIENT_COLUMNS
+from scheduler.store.rows import to_struct
 from scheduler.store.visits import VISIT_COLUMNS
 
 
@@ -21,6 +23,14 @@ class LinkedVisit(msgspec.Struct, frozen=True, kw_only=True):
     visit: Visit
     patient: Patient
     last_change: LastChange | None
+
+
+class OtherVisit(msgspec.Struct, frozen=True, kw_only=True):
+    """Another visit of the same patient, and which generation of its link opens it."""
+
+    id: UUID
+    starts_at: datetime
+    generation: int
 
 
 async def fetch_linked_visit(
@@ -52,6 +62,56 @@ async def fetch_linked_visit(
     fields: dict[str, Any] = dict(row.items())
     beside = {name: fields.pop(name) for name in ("clinic_id", "patient", "last_change")}
     return msgspec.convert({**beside, "visit": fields}, LinkedVisit)
+
+
+async def fetch_next_visit(
+    connection: Connection, clinic_ids: Sequence[UUID], token_hash: bytes, *, now: datetime
+) -> tuple[UUID, Visit, Patient] | None:
+    """Return the clinic, the visit and the patient of the first visit to come of whoever once got a token, or None.
+
+    It is one whose own link opens. A revoked token leads nowhere.
+    """
+    row = await connection.fetchrow(
+        f"""select clinic_id, {VISIT_COLUMNS}, (select to_jsonb(patient) from (
+                select {PATIENT_COLUMNS} from patients where clinic_id = visits.clinic_id and id = visits.patient_id
+            ) as patient) as patient
+        from visits
+        where status in ('booked', 'confirmed') and starts_at > $3 and (clinic_id, patient_id) in (
+                select was.clinic_id, was.patient_id from visit_links join visits as was
+                    on was.clinic_id = visit_links.clinic_id and was.id = visit_id
+                where visit_links.clinic_id = any($1::uuid[]) and token_hash = $2 and revoked_at is null)
+            and exists (
+                select 1 from visit_links where visit_links.clinic_id = visits.clinic_id and visit_id = visits.id
+                    and revoked_at is null)
+        order by starts_at limit 1""",
+        list(clinic_ids),
+        token_hash,
+        now,
+    )
+    if row is None:
+        return None
+    fields: dict[str, Any] = dict(row.items())
+    clinic_id, patient = fields.pop("clinic_id"), fields.pop("patient")
+    return clinic_id, msgspec.convert(fields, Visit), msgspec.convert(patient, Patient)
+
+
+async def list_others(
+    connection: Connection, clinic_id: UUID, patient_id: UUID, *, but: UUID, now: datetime, limit: int
+) -> list[OtherVisit]:
+    """Return the visits to come of a patient that have a link which opens, but one, in order of start."""
+    rows = await connection.fetch(
+        """select id, starts_at, max(generation) as generation from visits join visit_links
+            on visit_links.clinic_id = visits.clinic_id and visit_id = visits.id and revoked_at is null
+        where visits.clinic_id = $1 and patient_id = $2 and id <> $3 and status in ('booked', 'confirmed')
+            and starts_at > $4
+        group by id, starts_at order by starts_at, id limit $5""",
+        clinic_id,
+        patient_id,
+        but,
+        now,
+        limit,
+    )
+    return [to_struct(row, OtherVisit) for row in rows]
 
 
 async def fetch_generations(connection: Connection, clinic_id: UUID, visit_ids: Sequence[UUID]) -> dict[UUID, int]:

@@ -8,7 +8,7 @@ from litestar.handlers import BaseRouteHandler
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.patients import read_phone
 from scheduler.services.directory import Directory
-from scheduler.services.limits import count_booking, count_change, count_read, subject_of
+from scheduler.services.limits import count_booking, count_change, count_code, count_read, subject_of
 from scheduler.web.clients import client_of
 
 AnyRequest = ASGIConnection[Any, Any, Any, Any]
@@ -33,6 +33,12 @@ async def limit_bookings(request: AnyRequest, clinic: Clinic, phone: str) -> Non
     state = request.app.state
     subject = subject_of(state.settings.secret_key, "phone", read_phone(phone, "", []))
     await count_booking(state.limits_pool, clinic, subject)
+
+
+async def limit_codes(request: AnyRequest, clinic: Clinic, phone: str) -> None:
+    """Count a text that somebody asks for with a phone, which is as it is kept. Raises RateLimited."""
+    state = request.app.state
+    await count_code(state.limits_pool, clinic, subject_of(state.settings.secret_key, "phone", phone))
 
 
 def client_subject(request: AnyRequest) -> bytes:

@@ -37,6 +37,7 @@ from scheduler.store.job_runs import PLANNER
 from scheduler.store.limits import forget_limits
 from scheduler.store.listening import listen
 from scheduler.store.messages import WAKE_UP
+from scheduler.store.phone_codes import forget_codes
 from scheduler.store.staff import forget_old_tries
 from scheduler.store.staff_sessions import forget_sessions
 from scheduler.store.units import reading
@@ -101,6 +102,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path 
                 (HEARTBEAT_SECONDS, "heartbeat", lambda: _with(pool, lambda connection: beat(connection, worker_id))),
                 (PURGE_SECONDS, "forget-answers", lambda: _with(pool, purge_answers)),
                 (PURGE_SECONDS, "forget-limits", lambda: _with(pool, forget_limits)),
+                (PURGE_SECONDS, "forget-codes", lambda: _with(pool, forget_codes)),
                 (PURGE_SECONDS, "forget-past", lambda: _with(pool, forget_past)),
                 (PURGE_SECONDS, "forget-webhooks", lambda: _with(pool, forget_deliveries)),
                 (PURGE_SECONDS, "forget-sessions", lambda: _with(pool, forget_sessions)),

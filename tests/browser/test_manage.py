@@ -158,7 +158,7 @@ async def test_an_old_link_and_an_invented_one_look_the_same(open_page: OpenPage
         seen.append((answer.status, await page.content()))
     assert len(set(seen)) == 1
     assert seen[0][0] == 404
-    await expect(page.locator("h1")).to_have_text("This link has expired")
+    await expect(page.locator("h1")).to_have_text("This link no longer works")
     await expect(page.locator("main a[href^='tel:']")).to_be_visible()
 
 

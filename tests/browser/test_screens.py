@@ -69,6 +69,25 @@ async def booking(open_page: OpenPage, site: Site, language: Language) -> Walk:
     yield "done-stopped", page
 
 
+async def instead(open_page: OpenPage, site: Site, language: Language) -> Walk:  # noqa: ARG001 - walks are alike
+    """What there is beside booking: being called back, and what is explained."""
+    page = await open_page(language, lax=True)
+    await page.goto("/book")
+    await page.locator(".option").last.click()
+    await expect(page.locator("#details")).to_be_visible()
+    yield "call", page
+    await submit(page)
+    await expect(page.locator(".errors")).to_be_visible()
+    yield "call-errors", page
+    await fill(page, {name: ASH[name] for name in ("given_name", "family_name", "phone")})
+    await submit(page)
+    await expect(page.locator(".done")).to_be_visible()
+    yield "call-asked", page
+    for name in ("privacy", "text-terms"):
+        await page.goto(f"/{name}")
+        yield name, page
+
+
 async def refusals(open_page: OpenPage, site: Site, language: Language) -> Walk:
     """The screens on which nothing can be booked."""
     say = speaker(language)
@@ -130,7 +149,7 @@ async def own_visit(open_page: OpenPage, site: Site, language: Language) -> Walk
     yield "link-expired", page
 
 
-WALKS: list[Callable[[OpenPage, Site, Language], Walk]] = [booking, refusals, own_visit]
+WALKS: list[Callable[[OpenPage, Site, Language], Walk]] = [booking, instead, refusals, own_visit]
 
 
 @pytest.mark.parametrize("walk", WALKS)

@@ -63,7 +63,7 @@ def test_a_text_goes_in_the_hours_of_whoever_gets_it(phone: str, now: str, goes:
     assert text_time(clinic(), phone, "reminder", at(now)) == at(goes)
 
 
-@pytest.mark.parametrize("kind", ["reply", "otp"])
+@pytest.mark.parametrize("kind", ["reply", "otp", "link"])
 def test_whoever_has_the_phone_in_their_hand_is_answered_at_any_hour(kind: str) -> None:
     assert text_time(clinic(), FAIR_LAWN, kind, at("2026-11-23 03:00")) == at("2026-11-23 03:00")
 
@@ -104,7 +104,7 @@ def test_one_a_day_and_three_a_week_or_twice_that_for_who_agreed(
 
 
 def test_what_the_clinic_must_say_and_what_was_asked_for_is_never_counted() -> None:
-    assert {"cancelled_by_clinic", "closure", "otp", "reply"} == UNCOUNTED
+    assert {"cancelled_by_clinic", "closure", "link", "otp", "reply"} == UNCOUNTED
 
 
 @pytest.mark.parametrize("retries", range(12))

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from scheduler.domain.visits import Action, Status
-from scheduler.errors import HoldExpired, HoldNotFound, NotFound, VersionRequired, WrongStatus
+from scheduler.errors import HoldExpired, HoldNotFound, NotFound, PhoneUnproven, VersionRequired, WrongStatus
 from scheduler.services import visits as services
 from scheduler.services.readings import note_reading
 from scheduler.store.booked_visits import BookedVisit
@@ -56,7 +56,9 @@ class VisitController(Controller):
     tags = ["Visits"]  # noqa: RUF012 - Litestar reads it from the class
 
     @post(operation_id="bookVisit", summary="Book a visit", guards=[limit_changes], security=EITHER,
-          responses=PROBLEMS(403, HoldNotFound, NotFound, HoldExpired, *NO_PLACE, *BEYOND_LIMITS, 429))  # fmt: skip
+          responses=PROBLEMS(
+              403, PhoneUnproven, HoldNotFound, NotFound, HoldExpired, *NO_PLACE, *BEYOND_LIMITS, 429
+          ))  # fmt: skip
     async def create(self, posting: FromPosting, data: JSONBody[VisitBody]) -> Response[VisitAnswer]:
         """Book what a hold keeps, as anybody may, or any open time directly, by key.
 

@@ -14,6 +14,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "The key is valid but lacks the scope that the operation needs; the member scope names it.",
         "Ask the operator for a key with that scope.",
     ),
+    "phone-unproven": (
+        "This clinic texts patients a code before a booking is final, and only its own booking pages ask for it.",
+        "Send the patient to the booking page, or a key of the clinic's own software.",
+    ),
     "signature-invalid": (
         "Only Twilio calls this address, and it did not sign what came here.",
         "The operator checks that PUBLIC_BASE_URL is the address that Twilio calls, and TWILIO_AUTH_TOKEN its token.",
@@ -95,8 +99,8 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Read the visit again, decide again, and send the new ETag in If-Match.",
     ),
     "body-too-slow": (
-        "The body did not arrive whole in the time that there is for it. Nothing was changed.",
-        "Send it again, at once and whole, with the same Idempotency-Key.",
+        "The body did not arrive in time, so the connection was given to somebody else. Nothing was changed.",
+        "Send the request again, in one go; with an Idempotency-Key if it had one.",
     ),
     "body-too-large": ("The body is larger than any request here needs to be.", "Send less: 64 kB is the limit."),
     "unsupported-media-type": (

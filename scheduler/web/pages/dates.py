@@ -1,6 +1,6 @@
 """Dates and times as the pages write them. Moments are given as the clinic's clocks show them."""
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Literal
 
 import msgspec
@@ -16,6 +16,9 @@ PARTS_OF_DAY: tuple[PartOfDay, ...] = ("morning", "afternoon", "evening")
 _AFTERNOON, _EVENING = 12, 17
 
 _NOON = time(12)
+
+# A weekday and a number do not come together again any sooner than that.
+_CLEAR_FOR = timedelta(days=28)
 
 
 class _Style(msgspec.Struct, frozen=True):
@@ -49,6 +52,13 @@ def long_day(day: date, language: Language) -> str:
 def short_day(day: date, language: Language) -> str:
     """As in "Tue, Dec 8" or "mar 8 de dic"."""
     return format_date(day, _STYLES[language].short, locale=language)
+
+
+def near_day(day: date, today: date, language: Language) -> str:
+    """As in "Tue 8" or "mar 8", which is clear while no weekday comes with that number twice; else the short day."""
+    if day - today >= _CLEAR_FOR:
+        return short_day(day, language)
+    return format_date(day, "EEE\u00a0d", locale=language)
 
 
 def months(first: date, last: date, language: Language) -> str:

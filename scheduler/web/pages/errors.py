@@ -61,4 +61,16 @@ def page_error(request: Request[Any, Any, Any], problem: SchedulerError) -> Resp
         here="?" if linked and request.method == "GET" else "/book",
         headers=headers,
         words=words,
+        texting=_texting(request) if words == "link-expired" else "",
     )
+
+
+def _texting(request: Request[Any, Any, Any]) -> str:
+    """Return where to ask for a new link by text, which is the link's own address; or that it was asked for.
+
+    The address is said without the token in it, so that the page of every link that does not open is the same.
+    """
+    if "texted" in request.query_params:
+        return "texted"
+    below = request.scope["path"].strip("/").count("/") > 1
+    return "./" if below else "?"

@@ -10,17 +10,20 @@ from datetime import datetime
 from typing import Any, cast
 
 import msgspec
+import structlog
 from litestar import Response, Router, get, post
+from litestar.background_tasks import BackgroundTask
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 
 from scheduler.domain.actors import Actor
-from scheduler.domain.clinics import Language
+from scheduler.domain.clinics import Clinic, Language
 from scheduler.domain.links import form_key
 from scheduler.domain.own_visits import PATIENT
 from scheduler.errors import (
     NotFound,
     PlacementRefused,
+    RateLimited,
     SchedulerError,
     TooLateToChange,
     TooSoon,
@@ -29,13 +32,13 @@ from scheduler.errors import (
 )
 from scheduler.services import own_visits as services
 from scheduler.services.directory import Directory
-from scheduler.services.links import open_link
+from scheduler.services.links import find_owner, list_other_visits, open_link, text_link
 from scheduler.services.own_visits import OwnVisit
 from scheduler.settings import Settings
 from scheduler.store.connections import Connection, Pool
 from scheduler.store.units import reading, unit_of_work
 from scheduler.web.callers import FromNow
-from scheduler.web.limits import limit_changes, limit_reads
+from scheduler.web.limits import limit_changes, limit_codes, limit_reads
 from scheduler.web.pages.manage_views import FORBIDDEN, Link, cancel_page, link_wish, move_page, visit_page
 from scheduler.web.pages.render import LANGUAGE_COOKIE, PageRequest, Visitor, read_form, see_other
 from scheduler.web.pages.times import ANYBODY, read_slot
@@ -45,6 +48,8 @@ from scheduler.web.pages.views import CONFLICT, visit_file
 _CALENDAR = ".ics"
 
 _LONGEST_VERSION = 9
+
+_log = structlog.get_logger(__name__)
 
 _Change = Callable[[Connection, Link, int], Awaitable[None]]
 
@@ -78,7 +83,24 @@ async def show_visit(door: FromDoor) -> Response[Any]:
     """The visit as it stands, or with ``.ics`` after the token its calendar file."""
     if door.token.endswith(_CALENDAR):
         return await _calendar(msgspec.structs.replace(door, token=door.token.removesuffix(_CALENDAR)))
-    return visit_page(await _look(door), did=dict(door.visitor.query).get("did"))
+    settings = _settings(door)
+    async with reading(door.pool) as connection:
+        link = await _open(door, connection)
+        others = await list_other_visits(
+            connection, link.own, secret_key=settings.secret_key, base_url=settings.public_base_url, now=door.now
+        )
+    return visit_page(link, did=dict(door.visitor.query).get("did"), others=others)
+
+
+@post("/", status_code=200, guards=[limit_changes])
+async def ask_for_link(door: FromDoor) -> Response[Any]:
+    """Text whoever once got this link the one of their next visit, to the number on file.
+
+    The answer is the same whoever that is, and comes before anybody looks.
+    """
+    return Response(
+        None, status_code=303, headers={"Location": "?texted=yes"}, background=BackgroundTask(_text_link, door)
+    )
 
 
 @get("/cancel")
@@ -178,6 +200,23 @@ async def set_preferences(door: FromDoor) -> Response[Any]:
     return see_other(f"{link.url}?did=saved" + (f"&lang={language}" if language else ""))
 
 
+async def _text_link(door: Door) -> None:
+    token = door.token.removesuffix(_CALENDAR)
+    try:
+        async with reading(door.pool) as connection:
+            owner = await find_owner(connection, _clinics(door), token, now=door.now)
+        if owner is None:
+            return
+        clinic, visit, patient = owner
+        await limit_codes(door.request, clinic, patient.phone)
+        async with unit_of_work(door.pool) as connection:
+            await text_link(connection, clinic, visit, patient, now=door.now)
+    except RateLimited:
+        _log.info("link.not_texted")
+    except Exception as problem:  # noqa: BLE001 - nobody waits for an answer any more
+        _log.warning("link.not_texted", problem=type(problem).__name__)
+
+
 async def _look(door: Door) -> Link:
     """Open the link to look at its visit. Raises LinkExpired."""
     async with reading(door.pool) as connection:
@@ -186,12 +225,8 @@ async def _look(door: Door) -> Link:
 
 async def _open(door: Door, connection: Connection) -> Link:
     """Return what the link opens, in the language that the patient chose here, or else in theirs."""
-    state, visitor = door.request.app.state, door.visitor
-    settings = cast("Settings", state.settings)
-    clinics = cast("Directory", state.directory).linked_at(
-        door.request.headers.get("host", ""), settings.public_base_url
-    )
-    own = await open_link(connection, clinics, door.token, door.now)
+    visitor, settings = door.visitor, _settings(door)
+    own = await open_link(connection, _clinics(door), door.token, door.now)
     chosen = "lang" in dict(visitor.query) or LANGUAGE_COOKIE in door.request.cookies
     spoken = own.clinic.settings.languages
     language = visitor.language if chosen else own.patient.language
@@ -202,6 +237,16 @@ async def _open(door: Door, connection: Connection) -> Link:
         actor=Actor(name=PATIENT, request_id=visitor.actor.request_id),
     )
     return Link(token=door.token, key=form_key(settings.secret_key, door.token), visitor=visitor, own=own)
+
+
+def _clinics(door: Door) -> list[Clinic]:
+    """Return the clinics whose links open where this one was opened."""
+    directory = cast("Directory", door.request.app.state.directory)
+    return directory.linked_at(door.request.headers.get("host", ""), _settings(door).public_base_url)
+
+
+def _settings(door: Door) -> Settings:
+    return door.request.app.state.settings
 
 
 async def _change(door: Door, did: str, change: _Change, came_true: Callable[[OwnVisit], bool]) -> Response[Any]:
@@ -249,6 +294,7 @@ MANAGE = Router(
     path="/m/{token:str}",
     route_handlers=[
         show_visit,
+        ask_for_link,
         ask_before_cancelling,
         choose_new_time,
         go_back,

@@ -1,5 +1,6 @@
 """What a private link shows: the visit, the question before it is cancelled, and the times to which it can move."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -67,8 +68,18 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
         return action in self.own.outlook.may
 
 
-def visit_page(link: Link, *, status: int = 200, did: str | None = None, notice: str | None = None) -> Response[str]:
-    """Return the visit as it stands. ``did`` is what was just done here, ``notice`` why something was not."""
+def visit_page(
+    link: Link,
+    *,
+    status: int = 200,
+    did: str | None = None,
+    notice: str | None = None,
+    others: Sequence[tuple[datetime, str]] = (),
+) -> Response[str]:
+    """Return the visit as it stands. ``did`` is what was just done here, ``notice`` why something was not.
+
+    ``others`` are the starts of the patient's other visits to come, each with its own link.
+    """
     own, visitor = link.own, link.visitor
     outlook, clinic, language = own.outlook, own.clinic, visitor.language
     words, symbol, look = _STAGES[own.visit.status if outlook.stage == "ahead" else outlook.stage]
@@ -90,6 +101,7 @@ def visit_page(link: Link, *, status: int = 200, did: str | None = None, notice:
         did=_did(link, did) if did else None,
         notice=visitor.say(notice) if notice else None,
         languages=[(one, WORDS["language"][LANGUAGES.index(one)]) for one in clinic.settings.languages],
+        others=[(dates.sentence(dates.when(moment, language)), url) for moment, url in others],
         grace_until=_clock(link, outlook.grace_until),
         undo_until=_clock(link, outlook.undo_until),
     )

@@ -64,6 +64,13 @@ def own_hold(request: PageRequest, hold_id: UUID) -> OwnHold:
     raise HoldNotFound
 
 
+async def find_own(request: PageRequest, visitor: Visitor, pool: Pool, hold_id: UUID) -> tuple[OwnHold, HeldVisit]:
+    """Return a hold of this browser and what it is now. Raises HoldNotFound."""
+    own = own_hold(request, hold_id)
+    async with reading(pool) as connection:
+        return own, await find_hold(connection, visitor.clinic, hold_id, own.token)
+
+
 async def find_held(
     request: PageRequest, pool: Pool, visitor: Visitor, is_wanted: Callable[[Visit], bool]
 ) -> tuple[OwnHold, HeldVisit] | None:

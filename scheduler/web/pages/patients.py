@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from scheduler.domain.patients import PatientDetails
+from scheduler.services.phone_codes import DIGITS
 from scheduler.web.pages.render import Visitor
 from scheduler.web.reading import PatientBody, Problems, read_patient
 
@@ -13,13 +14,17 @@ TRAP = "also"
 
 
 class Typed(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of the form, exactly as they were typed. ``texts`` is "yes" where the box was ticked."""
+    """The fields of the form, exactly as they were typed. ``texts`` is "yes" where the box was ticked.
+
+    ``proof`` comes along once a code has proven the phone.
+    """
 
     given_name: str = ""
     family_name: str = ""
     phone: str = ""
     email: str = ""
     texts: str = ""
+    proof: str = ""
 
     @property
     def anything(self) -> bool:
@@ -28,6 +33,12 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_typed(form: dict[str, str]) -> Typed:
     return Typed(**{name: form[name] for name in Typed.__struct_fields__ if name in form})
+
+
+def read_code(text: str) -> str | None:
+    """Return the digits of a code, however they were typed, or None where they cannot be one."""
+    digits = "".join(letter for letter in text if not letter.isspace() and letter != "-")
+    return digits if len(digits) == DIGITS and digits.isascii() and digits.isdecimal() else None
 
 
 def read_details(typed: Typed, visitor: Visitor, now: datetime) -> tuple[PatientDetails, dict[str, str]]:

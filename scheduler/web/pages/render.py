@@ -137,12 +137,17 @@ def page(
     chosen: list[Cookie] = []
     if "lang" in dict(visitor.query):
         chosen.append(make_cookie(visitor, LANGUAGE_COOKIE, visitor.language, path="/", seconds=_YEAR))
-    brand, _, place = visitor.clinic.settings.name.partition(", ")
+    name = visitor.clinic.settings.name
+    brand, _, place = name.partition(", ")
+    short = visitor.clinic.settings.short_name
+    head = short if short and name.startswith(short) else brand
     text = render_template(
         template,
         clinic=visitor.clinic.settings,
         brand=brand,
         place=place,
+        head=head,
+        below=name.removeprefix(head).strip(" ,"),
         zone=dates.zone_name(visitor.clinic, visitor.language),
         language=visitor.language,
         other=visitor.other_language(here),

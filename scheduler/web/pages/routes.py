@@ -6,9 +6,13 @@ from litestar import Response, Router, get
 from litestar.di import Provide
 
 from scheduler.settings import Settings
+from scheduler.web.pages.booked import BOOKED
 from scheduler.web.pages.booking import BOOKING
+from scheduler.web.pages.call_back import CALL_BACK
+from scheduler.web.pages.details import DETAILS
 from scheduler.web.pages.docs import DOCUMENTATION
 from scheduler.web.pages.manage import MANAGE
+from scheduler.web.pages.notices import NOTICES
 from scheduler.web.pages.preview import is_previewing, show_messages
 from scheduler.web.pages.render import provide_pool, provide_visitor, see_other
 from scheduler.web.pages.unsubscribe import UNSUBSCRIBE
@@ -28,8 +32,12 @@ def page_handlers(settings: Settings) -> list[Any]:
             route_handlers=[
                 start,
                 *BOOKING,
+                *DETAILS,
+                *BOOKED,
+                *CALL_BACK,
                 MANAGE,
                 *UNSUBSCRIBE,
+                *NOTICES,
                 *DOCUMENTATION,
                 *([show_messages] if is_previewing(settings) else []),
             ],

@@ -66,8 +66,9 @@ class Time(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True):
-    """The second step as its page shows it."""
+    """The second step as its page shows it; ``today`` is the clinic's date now."""
 
+    today: date
     who: Therapist | None
     choices: list[Choice]
     days: list[Day]
@@ -151,6 +152,7 @@ async def find_times(
     turned = wish.first and begin
     after = dates[-1] + _ONE_DAY if dates else last_day + _ONE_DAY
     return Times(
+        today=clinic.local(now).date(),
         who=wish.who,
         choices=choices,
         days=[

@@ -15,6 +15,7 @@ from scheduler.domain.visits import Visit
 from scheduler.errors import HoldExpired, HoldNotFound, PlacementRefused, SlotTaken, TooSoon
 from scheduler.services.availability import Slot, next_opening
 from scheduler.store.connections import Pool
+from scheduler.store.holds import HeldVisit
 from scheduler.store.units import reading
 from scheduler.web.pages import dates
 from scheduler.web.pages.own_holds import OwnHold, find_held
@@ -35,6 +36,11 @@ def hold_url(visit: Visit | OwnHold) -> str:
 def is_booked(visit: Visit) -> bool:
     """Whether what began as a hold has become a visit, whatever became of that."""
     return visit.status not in ("held", "expired")
+
+
+def kept_until(held: HeldVisit) -> datetime | None:
+    """Return when a hold runs out, None where it has."""
+    return None if held.expired else held.expires_at
 
 
 def type_and_therapist(visitor: Visitor, visit: Visit) -> tuple[VisitType, Therapist]:
@@ -124,6 +130,11 @@ async def refused_page(
         refusal=refusal_words(visitor, lost, lost_with, refused, then="taken.then"),
         holding=None,
     )
+
+
+def trapped_page(visitor: Visitor) -> Response[str]:
+    """Return what a program sees that filled in a field which nobody sees; a person would know whom to call."""
+    return page(visitor, "error.html", status=FORBIDDEN, here="/book", words="by-phone", texting="")
 
 
 def visit_file(request: PageRequest, visitor: Visitor, visit: Visit, *, now: datetime) -> Response[bytes]:

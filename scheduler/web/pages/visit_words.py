@@ -59,6 +59,7 @@ VISIT_WORDS: dict[str, tuple[str, str]] = {
         "Por favor elija otro horario, o llámenos al",
     ),
     "visit.closed.call": ("Please call us for another time:", "Por favor llámenos para otro horario:"),
+    "visit.others": ("Your other visits", "Sus otras citas"),
     "visit.messages": ("Language and messages", "Idioma y mensajes"),
     "visit.language": ("Language for this page and our messages", "Idioma de esta página y de nuestros mensajes"),
     "visit.texts.on": (
@@ -116,10 +117,18 @@ VISIT_WORDS: dict[str, tuple[str, str]] = {
     "cancel.move": ("Choose another time instead", "Mejor elegir otro horario"),
     "cancel.do": ("Cancel this visit", "Cancelar esta cita"),
     # When its page cannot be shown
-    "link-expired.h1": ("This link has expired", "Este enlace ya no funciona"),
+    "link-expired.h1": ("This link no longer works", "Este enlace ya no funciona"),
     "link-expired": (
-        "Private links work until the day after the visit. Please call us and we’ll help you.",
-        "Los enlaces privados funcionan hasta el día después de la cita. Por favor llámenos y le ayudamos.",
+        "Private links work until the day after the visit. Call us, or we can text a new link to the number we have.",
+        (
+            "Los enlaces privados funcionan hasta el día después de la cita. Llámenos, o podemos enviar un enlace "
+            "nuevo al número que tenemos."
+        ),
+    ),
+    "link.text": ("Text me a new link", "Envíenme un enlace nuevo"),
+    "link.texted": (
+        "If you have a visit coming up, a text with its link is on its way to the number we have.",
+        "Si tiene una cita próxima, va en camino un mensaje con su enlace al número que tenemos.",
     ),
     "visit-busy.h1": ("We are busy for a moment", "Estamos ocupados por un momento"),
     "visit-busy": (

@@ -7,6 +7,8 @@ the clinic's file instead.
 from collections.abc import Callable
 
 from scheduler.domain.clinics import LANGUAGES, Language
+from scheduler.web.pages.error_words import ERROR_WORDS
+from scheduler.web.pages.notice_words import NOTICE_WORDS
 from scheduler.web.pages.visit_words import VISIT_WORDS
 
 Say = Callable[..., str]
@@ -18,6 +20,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "call": ("Call {phone}", "Llamar al {phone}"),
     "talk": ("Prefer to talk to a person?", "¿Prefiere hablar con una persona?"),
     "911": ("If this is a medical emergency, call 911.", "Si es una emergencia médica, llame al 911."),
+    "privacy": ("Privacy", "Privacidad"),
+    "terms": ("Text message terms", "Términos de los mensajes"),
     "back": ("Back", "Atrás"),
     "change": ("Change", "Cambiar"),
     "step": ("Step {number} of 3", "Paso {number} de 3"),
@@ -30,8 +34,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "book.types": ("Visit type", "Tipo de visita"),
     "next": ("Next opening {day}", "Próximo horario: {day}"),
     "next.none": ("No openings online right now", "Por ahora no hay horarios en línea"),
-    "help.h": ("Not sure which one?", "¿No está seguro de cuál?"),
-    "help": ("Call us and we’ll choose together.", "Llámenos y lo elegimos juntos."),
+    "type.call": ("Not sure? We’ll call you", "¿No está seguro? Le llamamos"),
+    "type.call.about": (
+        "Leave a number. A person from our front desk calls back.",
+        "Deje un número. Una persona de nuestra recepción le llamará.",
+    ),
     "have": (
         "Already have a visit? Use its private link, or call us, to change or cancel it.",
         "¿Ya tiene una cita? Use su enlace privado, o llámenos, para cambiarla o cancelarla.",
@@ -117,7 +124,14 @@ WORDS: dict[str, tuple[str, str]] = {
         ),
     ),
     "book": ("Book this visit", "Reservar esta cita"),
-    "no.medical": ("Please don’t enter medical details here.", "Por favor no escriba información médica aquí."),
+    "phone.code": (
+        "So we can reach you about this visit. We’ll text it a code to finish the booking.",
+        "Para comunicarnos sobre esta cita. Le enviaremos un código para terminar la reserva.",
+    ),
+    "no.medical": (
+        "Please don’t enter medical details here. You’ll share those with your therapist in person.",
+        "Por favor no escriba información médica aquí. La hablará en persona con su terapeuta.",
+    ),
     "error.h": ("There is a problem", "Hay un problema"),
     "error.mark": ("Error:", "Error:"),
     "given_name.name-missing": ("Enter your first name", "Escriba su nombre"),
@@ -145,6 +159,46 @@ WORDS: dict[str, tuple[str, str]] = {
     "email.email-invalid": (
         "Enter an email address, like name@example.com, or leave it empty",
         "Escriba un correo electrónico, por ejemplo nombre@example.com, o déjelo vacío",
+    ),
+    # The code that proves a phone
+    "code.h1": ("Check your phone", "Revise su teléfono"),
+    "code.lead": (
+        "We texted a code to the number ending in {ending}. Type it in and your visit is booked.",
+        "Enviamos un código al número que termina en {ending}. Escríbalo y su cita queda reservada.",
+    ),
+    "code": ("Code", "Código"),
+    "code.hint": ("6 digits, good for 10 minutes", "6 dígitos, válidos por 10 minutos"),
+    "code.missing": ("Enter the 6 digits that we texted", "Escriba los 6 dígitos que le enviamos"),
+    "code.wrong": (
+        "That is not the code we texted. You have {count} more tries.",
+        "Ese no es el código que enviamos. Le quedan {count} intentos.",
+    ),
+    "code.wrong.one": (
+        "That is not the code we texted. You have 1 more try.",
+        "Ese no es el código que enviamos. Le queda 1 intento.",
+    ),
+    "code.spent": (
+        "That was not the code either. Please have a new one sent.",
+        "Ese tampoco era el código. Por favor pida uno nuevo.",
+    ),
+    "code.expired": (
+        "That code has expired. Please have a new one sent.",
+        "Ese código ya no es válido. Por favor pida uno nuevo.",
+    ),
+    "code.new": ("We texted a new code. Only this one works now.", "Enviamos un código nuevo. Solo este sirve ahora."),
+    "code.soon": (
+        "We texted a code a moment ago. It can take a minute.",
+        "Enviamos un código hace un momento. Puede tardar un minuto.",
+    ),
+    "code.never": (
+        "We cannot text another code for this time. Please call us to book it.",
+        "No podemos enviar otro código para este horario. Por favor llámenos para reservarlo.",
+    ),
+    "code.again": ("Send a new code", "Enviar otro código"),
+    "code.number": ("Change the number", "Cambiar el número"),
+    "code.none": (
+        "No text? Call us at {phone} and we’ll book it together.",
+        "¿No le llegó? Llámenos al {phone} y reservamos juntos.",
     ),
     # Done
     "done.h1": ("You’re booked", "Su cita está reservada"),
@@ -209,50 +263,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "Si esto no le funciona, llámenos al {phone}.",
     ),
     **VISIT_WORDS,
-    # When a page cannot be shown
-    "not-found.h1": ("We can’t find that page", "No encontramos esa página"),
-    "not-found": ("The link may be old or mistyped.", "El enlace puede ser antiguo o tener un error."),
-    "hold-not-found.h1": ("We can’t show this booking here", "No podemos mostrar esta reserva aquí"),
-    "hold-not-found": (
-        (
-            "It can only be seen on the device that made it, for two hours. If you saw “You’re booked”, your visit is "
-            "booked. If not, please choose a time again."
-        ),
-        (
-            "Solo se puede ver en el dispositivo donde se hizo, durante dos horas. Si vio “Su cita está reservada”, su "
-            "cita está reservada. Si no, por favor elija un horario de nuevo."
-        ),
-    ),
-    "too-busy.h1": ("We are busy for a moment", "Estamos ocupados por un momento"),
-    "too-busy": (
-        "Nothing was booked. Please try again in a few seconds.",
-        "No se reservó nada. Por favor intente de nuevo en unos segundos.",
-    ),
-    "rate-limited.h1": ("Please wait a moment", "Por favor espere un momento"),
-    "rate-limited": (
-        "There were many requests from your connection. Please try again in a few minutes, or call us.",
-        "Hubo muchas solicitudes desde su conexión. Por favor intente de nuevo en unos minutos o llámenos.",
-    ),
-    "call-instead.h1": ("Please call us to book", "Por favor llámenos para reservar"),
-    "call-instead": (
-        "No more visits can be booked online with this phone number for now. This one was not booked.",
-        "Por ahora no se pueden reservar más citas en línea con este número de teléfono. Esta no se reservó.",
-    ),
-    "by-phone.h1": ("Please call us to book", "Por favor llámenos para reservar"),
-    "by-phone": (
-        "We could not book this visit online. Nothing was booked.",
-        "No pudimos reservar esta cita en línea. No se reservó nada.",
-    ),
-    "wrong.h1": ("Something went wrong", "Algo salió mal"),
-    "wrong": (
-        "We could not do what was asked. Nothing was booked.",
-        "No pudimos hacer lo que se pidió. No se reservó nada.",
-    ),
-    "failed.h1": ("Something went wrong on our side", "Hubo un problema de nuestro lado"),
-    "failed": (
-        "Nothing was booked. Please try again, or call us.",
-        "No se reservó nada. Por favor intente de nuevo o llámenos.",
-    ),
+    **NOTICE_WORDS,
+    **ERROR_WORDS,
 }
 
 

@@ -45,7 +45,7 @@ _REPLIES = {"start": "Wants texts again", "cancel": "Speaks of canceling"}
 _TASKS = {
     "wants-to-move": "Wants another time", "may-want-to-cancel": "May want to cancel",
     "which-visit": "Said yes, to which visit?", "channel-paused": "Messages wait",
-    "same-day-twice": "Two visits in one day",
+    "same-day-twice": "Two visits in one day", "call-back": "Asked to be called",
 }  # fmt: skip
 
 # What a text said, in a visit's trail.

@@ -20,10 +20,6 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     typed: dict[str, str]
     problems: dict[str, str]
 
-    def query(self) -> str:
-        """Return the part of an address that asks for this again."""
-        return urlencode(self.typed)
-
     def starts(self, clinic: Clinic) -> datetime:
         return instant_at(day_start(self.first, clinic.zone), clinic.zone)
 
@@ -31,7 +27,7 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
         return instant_at(day_end(self.last, clinic.zone), clinic.zone)
 
 
-def read_period(query: Mapping[str, str], *, today: date, days: int, longest: int = LONGEST_DAYS) -> Period:
+def read_period(query: Mapping[str, str], *, today: date, days: int) -> Period:
     """Return the period that ``from`` and ``to`` say, or the last so many days, today included.
 
     Where they do not say one, the usual period is shown and the fields say what is wrong.
@@ -46,8 +42,8 @@ def read_period(query: Mapping[str, str], *, today: date, days: int, longest: in
     if read["from"] and read["to"]:
         if read["from"] > read["to"]:
             problems["to"] = "This date is before the first one."
-        elif (read["to"] - read["from"]).days >= longest:
-            problems["to"] = f"Ask for {longest} days at most."
+        elif (read["to"] - read["from"]).days > LONGEST_DAYS:
+            problems["to"] = "Ask for two years at most."
         else:
             first, last = read["from"], read["to"]
     return Period(first=first, last=last, typed=typed, problems=problems)

@@ -10,7 +10,6 @@ from scheduler.web.staff.errors import on_staff_error
 from scheduler.web.staff.home import go_home, show_day
 from scheduler.web.staff.messages import MESSAGE_PAGES
 from scheduler.web.staff.ops import OPS_PAGES
-from scheduler.web.staff.reports import REPORT_PAGES
 from scheduler.web.staff.session import guard_staff, provide_staff
 from scheduler.web.staff.signing import SIGNING, leave, set_preferences
 
@@ -27,7 +26,6 @@ STAFF = Router(
         *AUDIT_PAGES,
         *MESSAGE_PAGES,
         *OPS_PAGES,
-        *REPORT_PAGES,
     ],
     guards=[guard_staff],
     dependencies={"pool": _POOL, "staff": Provide(provide_staff)},
