@@ -54,7 +54,7 @@ class VisitBeside(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as a list shows it: no words of it, and no address.
+    """A message as a list shows it: no words of it, and of its address only a phone's last four digits.
 
     ``unreachable`` is whether its patient has an address for it that nothing gets through to; ``mailed`` the state of
     the email that says the same as a text, ``again`` that of the same message sent once more.
@@ -74,6 +74,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     handled_at: datetime | None
     handled_by: str | None
+    phone_ending: str | None
     unreachable: bool
     mailed: State | None
     again: State | None

@@ -29,6 +29,7 @@ SENT = """(select jsonb_build_object('id', messages.id, 'channel', channel, 'kin
         'language', messages.language, 'state', state, 'not_before', not_before, 'expires_at', expires_at,
         'finished_at', finished_at, 'attempts', attempts, 'error_code', error_code, 'reason', reason,
         'handled_at', handled_at, 'handled_by', handled_by,
+        'phone_ending', case channel when 'sms' then right(address, 4) end,
         'unreachable', exists (
             select from patients join unreachable_addresses as dead on dead.clinic_id = $1
                 and dead.channel = messages.channel
@@ -38,15 +39,14 @@ SENT = """(select jsonb_build_object('id', messages.id, 'channel', channel, 'kin
                     and consents.channel = dead.channel and consents.address = dead.address and scope = 'visits'
                     and recorded_at > dead.noted_at)),
         'mailed', case when channel = 'sms' then (
-            select email.state from messages as email
+            -- Aggregates, because for a limit the planner may walk all messages there are, newest first.
+            select (array_agg(email.state order by email.id desc))[1] from messages as email
             where email.clinic_id = $1 and email.visit_id = messages.visit_id and email.channel = 'email'
                 and email.kind = messages.kind and email.lead_minutes = messages.lead_minutes
-                and email.visit_version = messages.visit_version and email.state <> 'cancelled'
-            order by email.id desc limit 1) end,
+                and email.visit_version = messages.visit_version and email.state <> 'cancelled') end,
         'again', (
-            select again.state from messages as again
-            where again.clinic_id = $1 and again.visit_id = messages.visit_id and again.resend_of = messages.id
-            limit 1)))"""
+            select max(again.state) from messages as again
+            where again.clinic_id = $1 and again.visit_id = messages.visit_id and again.resend_of = messages.id)))"""
 
 # Failures that nobody has seen to, and what was not even tried though a task says that its patient should know.
 FAILED_AND_OPEN = """select id from messages

@@ -21,7 +21,7 @@ PAST = msgspec.structs.replace(VISIT, starts_at=NOW - timedelta(minutes=1))
 TEXT = Sent(
     id=new_id(), channel="sms", kind="reminder", template="reminder_24h", language="en", state="undelivered",
     not_before=NOW, expires_at=NOW + timedelta(hours=12), finished_at=NOW, attempts=1, error_code="30007",
-    reason="No.", handled_at=None, handled_by=None, unreachable=False, mailed=None, again=None,
+    reason="No.", handled_at=None, handled_by=None, phone_ending="0142", unreachable=False, mailed=None, again=None,
 )  # fmt: skip
 
 

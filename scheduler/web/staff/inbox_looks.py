@@ -51,7 +51,7 @@ def row_look(row: Row, staff: StaffMember, now: datetime) -> dict[str, Any]:
     shared = row.patient is None and len(row.people) > 1
     return {
         "at": words.near(staff.clinic.local(row.at), today),
-        "names": [words.name(person, hidden=staff.hide_names) for person in row.people],
+        "names": words.addressee(row, hidden=staff.hide_names),
         "visits": [
             {**line, "name": words.name(line["patient"], hidden=staff.hide_names) if shared else ""} for line in visits
         ],

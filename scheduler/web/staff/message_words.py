@@ -19,7 +19,7 @@ LANGUAGES = {"en": "English", "es": "Spanish"}
 _KINDS = {
     "booked": "Booking", "rescheduled": "New time", "cancelled_by_patient": "Cancellation",
     "cancelled_by_clinic": "Cancellation", "closure": "Closing", "reminder": "Reminder", "no_show": "Missed visit",
-    "reply": "Answer to a text", "digest": "Morning digest", "desk_alert": "Alert to the desk", "otp": "Code",
+    "reply": "Answer", "digest": "Morning digest", "desk_alert": "Alert to the desk", "otp": "Code",
 }  # fmt: skip
 _CHANNELS: dict[Channel, str] = {"sms": "text", "email": "email"}
 
@@ -105,6 +105,13 @@ def shown_phone(number: str) -> str:
     home = parsed.country_code == 1
     form = phonenumbers.PhoneNumberFormat.NATIONAL if home else phonenumbers.PhoneNumberFormat.INTERNATIONAL
     return phonenumbers.format_number(parsed, form)
+
+
+def addressee(row: Row, *, hidden: bool) -> list[str]:
+    """Whose a line is; of a message to nobody on file the number, or nothing where it is the clinic's own."""
+    names = [name(person, hidden=hidden) for person in row.people]
+    ending = row.message.phone_ending if row.message else None
+    return names or ([f"Number ending {ending}"] if ending else [])
 
 
 def message_name(kind: str, channel: Channel) -> str:

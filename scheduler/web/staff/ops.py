@@ -94,9 +94,14 @@ def _headline(told: ops_words.Told | None, chosen: str) -> dict[str, str] | None
 
 
 def _filters(chosen: str, listing: Listing) -> list[dict[str, Any]]:
-    shown: Listing = "failed" if listing == "open" else listing
+    # What is open, or to come, is so whenever it began.
+    ranged = listing in ("failed", "delivered", "unreceipted", "opted_out")
     filters = [
-        {"label": label, "address": _address(name, shown), "current": name == chosen and listing != "open"}
+        {
+            "label": label,
+            "address": _address(name, listing if ranged else "failed"),
+            "current": ranged and name == chosen,
+        }
         for name, (label, _) in _RANGES.items()
     ]
     return [*filters, {"label": "Needs a person", "address": _address(chosen, "open"), "current": listing == "open"}]

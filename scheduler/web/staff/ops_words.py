@@ -74,8 +74,8 @@ def _planner(facts: Facts, level: Level, moment: Moment) -> Told:
 def _worker(facts: Facts, level: Level, moment: Moment) -> Told:
     if facts.beat_at is None:
         return Told("No worker has started yet")
-    silent = f"Silent for {moment.since(facts.beat_at)}"
-    return Told("Running" if level == "ok" else silent, f"Nothing is sent: no worker runs. {_TELL_OPERATOR}", "waiting")
+    known = "A worker runs" if level == "ok" else f"No worker was heard of for {moment.since(facts.beat_at)}"
+    return Told(known, f"Nothing is sent: no worker runs. {_TELL_OPERATOR}", "waiting")
 
 
 def _queue(facts: Facts, _: Level, moment: Moment) -> Told:
@@ -96,7 +96,7 @@ def _way(channel: Channel, plural: str) -> Callable[[Facts, Level, Moment], Told
             return Told(f"Rest {rest}", f"{plural} wait {rest}", "waiting")
         last = f"last sent {moment.said(way.last_sent_at)}" if way.last_sent_at else "none sent yet"
         if way.stuck_since is None:
-            return Told(last.capitalize())
+            return Told(dates.sentence(last))
         reason = way.reason or "They are not answered."
         return Told(
             f"{way.stuck} tried again, {last}. {reason}",
@@ -131,7 +131,7 @@ class _Check(msgspec.Struct, frozen=True):
 
 _CHECKS: dict[CheckName, _Check] = {
     "planner": _Check("Reminder job", _planner, "reminders"),
-    "worker": _Check("Worker", _worker),
+    "worker": _Check("Sending", _worker),
     "queue": _Check("Messages that are due", _queue, "waiting"),
     "sms": _Check("Texts", _way("sms", "Texts")),
     "receipts": _Check("Receipts for texts", _receipts, "unreceipted"),
