@@ -17,6 +17,7 @@ from litestar.static_files import create_static_files_router  # pyright: ignore[
 from scheduler.channels.texts import Texts, load_texts
 from scheduler.services.directory import keep_fresh, open_directory
 from scheduler.services.limits import Leases
+from scheduler.services.live import BOARDS, LiveBoards
 from scheduler.settings import Settings
 from scheduler.store.clinics import APPLIED
 from scheduler.store.connections import Connection, Pool, open_pool
@@ -89,7 +90,14 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None, refre
         ],
         lifespan=[partial(_open, refresh=refresh)],
         state=State(
-            {"settings": settings, "texts": texts, "keys_noted": {}, "leases": Leases(), "latencies": latencies}
+            {
+                "settings": settings,
+                "texts": texts,
+                "keys_noted": {},
+                "leases": Leases(),
+                "latencies": latencies,
+                "boards": LiveBoards(),
+            }
         ),
         dependencies={
             "connection": Provide(provide_connection),
@@ -134,9 +142,11 @@ async def _open(app: Litestar, *, refresh: bool) -> AsyncGenerator[None]:
 
 
 def _heed_changes(app: Litestar, settings: Settings, pool: Pool) -> list[asyncio.Task[None]]:
-    applied = asyncio.Event()
+    applied, boards = asyncio.Event(), cast("LiveBoards", app.state.boards)
     return [
-        asyncio.create_task(listen(settings, {APPLIED: applied.set})),
+        asyncio.create_task(
+            listen(settings, {APPLIED: lambda _: applied.set(), BOARDS: boards.hear}, on_lose=boards.lost)
+        ),
         asyncio.create_task(keep_fresh(app.state.directory, pool, applied)),
     ]
 

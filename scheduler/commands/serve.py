@@ -99,6 +99,8 @@ async def _serve(settings: Settings) -> None:
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
             raise RuntimeError("the web server ended by itself")
+        # Boards that are open would keep their streams for as long as they may.
+        app.state.boards.close()
         server.stop()
         await asyncio.wait((serving,), timeout=DRAIN_SECONDS)
     # Whoever is still being answered is cut off now, and that is no news.

@@ -47,6 +47,17 @@ def positions(bits: int) -> list[int]:
     return found
 
 
+def runs(bits: int) -> list[Span]:
+    """Return the stretches of consecutive set bits, [first, last), lowest first."""
+    found: list[Span] = []
+    while bits:
+        first = (bits & -bits).bit_length() - 1
+        length = (~(bits >> first) & -~(bits >> first)).bit_length() - 1
+        found.append((first, first + length))
+        bits &= ~(((1 << length) - 1) << first)
+    return found
+
+
 @lru_cache(maxsize=512)
 def clock_grid(bounds: Span, zone: ZoneInfo, grid_minutes: int) -> int:
     """Return the minutes whose wall-clock time in the zone is a multiple of the grid, counted from local midnight."""

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from scheduler.domain.webhooks import Event
-from scheduler.ids import new_id
+from scheduler.ids import first_id, new_id
 from scheduler.store.connections import Connection
 from scheduler.store.messages import WAKE_UP
 from scheduler.store.rows import to_struct
@@ -68,6 +68,43 @@ async def add_audit_event(
         await connection.execute(_ADD, *row)
     else:
         await connection.execute(_ADD_AND_ANNOUNCE, *row, announce.type, announce.data)
+
+
+async def add_reading(
+    connection: Connection,
+    clinic_id: UUID,
+    *,
+    actor: str,
+    action: str,
+    visit_id: UUID | None,
+    patient_id: UUID | None,
+    request_id: str | None,
+    details: dict[str, Any],
+    since: datetime,
+) -> None:
+    """Append that somebody saw something, unless they saw it since a moment already: of a list, the same patients.
+
+    A screen that is left open reads anew whatever changes, and is one look at it all the same.
+    """
+    await connection.execute(
+        """insert into audit_events (clinic_id, id, actor, action, visit_id, patient_id, request_id, details)
+        select $1, $2, $3, $4, $5, $6, $7, $8 where not exists (
+            select from audit_events
+            where clinic_id = $1 and id > $9 and at > $10 and actor = $3 and action = $4
+                and visit_id is not distinct from $5 and patient_id is not distinct from $6
+                and coalesce(details -> 'patients', '[]') @> coalesce($8::jsonb -> 'patients', '[]'))""",
+        clinic_id,
+        new_id(),
+        actor,
+        action,
+        visit_id,
+        patient_id,
+        request_id,
+        details,
+        # Ids begin with the moment they were made at, so that only the latest rows are looked at.
+        first_id(since),
+        since,
+    )
 
 
 async def list_visit_events(connection: Connection, clinic_id: UUID, visit_ids: Sequence[UUID]) -> list[AuditEvent]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import asyncpg
 import structlog
@@ -11,13 +12,25 @@ from scheduler.store.connections import Connection, connect
 
 LISTEN_AGAIN_SECONDS = 2.0
 
+# A connection that died without a word is noticed by then.
+PROBE_SECONDS = 10.0
+
+# What is told to an action after every connect, since nobody knows what was told before.
+MISSED = ""
+
 _log = structlog.get_logger(__name__)
 
+Action = Callable[[str], None]
 
-async def listen(settings: Settings, actions: Mapping[str, Callable[[], None]]) -> None:
-    """Keep a connection of its own on LISTEN, and do what stands beside a channel whenever something is told on it.
 
-    What is told while nobody listens is lost, so all of it is done once after every connect.
+def _ignore() -> None:
+    pass
+
+
+async def listen(settings: Settings, actions: Mapping[str, Action], *, on_lose: Callable[[], None] = _ignore) -> None:
+    """Keep a connection of its own on LISTEN, and do what stands beside a channel with whatever is told on it.
+
+    What is told while nobody listens is lost, so all of it is done once after every connect, with ``MISSED``.
     """
     while True:
         try:
@@ -28,14 +41,28 @@ async def listen(settings: Settings, actions: Mapping[str, Callable[[], None]]) 
                 await connection.close(timeout=1)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
             _log.warning("listen.lost", problem=type(problem).__name__)
+        on_lose()
         await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
 
-async def _hear(connection: Connection, actions: Mapping[str, Callable[[], None]]) -> None:
+async def _hear(connection: Connection, actions: Mapping[str, Action]) -> None:
     lost = asyncio.Event()
     connection.add_termination_listener(lambda _connection: lost.set())
+
+    def pass_on(_connection: Any, _process: int, channel: str, told: object) -> None:
+        actions[channel](str(told))
+
     for channel in actions:
-        await connection.add_listener(channel, lambda _connection, _pid, told, _payload: actions[told]())
+        await connection.add_listener(channel, pass_on)
     for action in actions.values():
-        action()
-    await lost.wait()
+        action(MISSED)
+    while not await _is_set_within(lost, PROBE_SECONDS):
+        await connection.execute("select 1")
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -77,7 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path 
         ]
         applied = asyncio.Event()
         beside = [
-            asyncio.create_task(listen(settings, {WAKE_UP: lambda: _set(wakes), APPLIED: applied.set})),
+            asyncio.create_task(listen(settings, {WAKE_UP: lambda _: _set(wakes), APPLIED: lambda _: applied.set()})),
             asyncio.create_task(keep_fresh(directory, pool, applied)),
         ]
         worker_id = new_id()

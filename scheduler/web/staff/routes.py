@@ -4,14 +4,19 @@ from litestar import Router
 from litestar.di import Provide
 
 from scheduler.web.pages.render import provide_pool
+from scheduler.web.staff.absences import ABSENCE_PAGES
 from scheduler.web.staff.account import ACCOUNT_PAGES
 from scheduler.web.staff.audit import AUDIT_PAGES
+from scheduler.web.staff.day import DAY_PAGES
 from scheduler.web.staff.errors import on_staff_error
-from scheduler.web.staff.home import go_home, show_day
+from scheduler.web.staff.home import go_home
+from scheduler.web.staff.live import LIVE_PAGES
 from scheduler.web.staff.messages import MESSAGE_PAGES
+from scheduler.web.staff.new_visits import BOOKING_PAGES
 from scheduler.web.staff.ops import OPS_PAGES
 from scheduler.web.staff.session import guard_staff, provide_staff
 from scheduler.web.staff.signing import SIGNING, leave, set_preferences
+from scheduler.web.staff.visit_actions import VISIT_PAGES
 
 _POOL = Provide(provide_pool, sync_to_thread=False)
 
@@ -19,13 +24,17 @@ STAFF = Router(
     path="/staff",
     route_handlers=[
         go_home,
-        show_day,
         leave,
         set_preferences,
         *ACCOUNT_PAGES,
         *AUDIT_PAGES,
         *MESSAGE_PAGES,
         *OPS_PAGES,
+        *DAY_PAGES,
+        *LIVE_PAGES,
+        *VISIT_PAGES,
+        *BOOKING_PAGES,
+        *ABSENCE_PAGES,
     ],
     guards=[guard_staff],
     dependencies={"pool": _POOL, "staff": Provide(provide_staff)},
