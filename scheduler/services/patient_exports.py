@@ -14,7 +14,7 @@ from scheduler.store import patient_exports as store
 from scheduler.store.audit import AuditEvent, list_patient_events
 from scheduler.store.booked_visits import BookedVisit, fetch_booked_visits
 from scheduler.store.connections import Connection
-from scheduler.store.patient_exports import HeldMessage, HeldText
+from scheduler.store.patient_exports import HeldAddress, HeldMessage, HeldTask, HeldText
 from scheduler.store.patients import Consent, list_consents
 
 # More than anybody's: several a day for a lifetime.
@@ -24,7 +24,8 @@ ALL_VISITS = 100_000
 class PatientExport(msgspec.Struct, frozen=True, kw_only=True):
     """A patient and all that belongs to them.
 
-    ``history`` is what was done to each visit, ``changes`` what was done to the patient, ``readings`` who looked.
+    ``history`` is what was done to each visit, ``changes`` what was done to the patient, ``readings`` who looked,
+    ``tasks`` what the desk had to see to, ``unreachable`` which of their addresses nothing gets through to.
     """
 
     patient: Patient
@@ -37,6 +38,8 @@ class PatientExport(msgspec.Struct, frozen=True, kw_only=True):
     readings: list[AuditEvent]
     messages: list[HeldMessage]
     texts: list[HeldText]
+    tasks: list[HeldTask]
+    unreachable: list[HeldAddress]
 
 
 async def export_patient(connection: Connection, clinic: Clinic, patient_id: UUID, *, actor: Actor) -> PatientExport:
@@ -55,6 +58,8 @@ async def export_patient(connection: Connection, clinic: Clinic, patient_id: UUI
         history={one.visit.id: [event for event in done if event.visit_id == one.visit.id] for one in visits},
         changes=[event for event in done if event.visit_id is None],
         readings=[event for event in events if is_reading(event.action)],
-        messages=await store.list_held_messages(connection, clinic.id, patient_id),
+        messages=await store.list_held_messages(connection, clinic.id, patient),
         texts=await store.list_held_texts(connection, clinic.id, patient),
+        tasks=await store.list_held_tasks(connection, clinic.id, patient_id),
+        unreachable=await store.list_held_addresses(connection, clinic.id, patient),
     )

@@ -14,10 +14,13 @@ from scheduler.store.rows import to_struct
 
 
 class HeldMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message with its address and every attempt; ``rendered`` holds what left the building, once it did."""
+    """A message with its address and every attempt; ``rendered`` holds what left the building, once it did.
+
+    An answer to a text may be about no visit.
+    """
 
     id: UUID
-    visit_id: UUID
+    visit_id: UUID | None
     kind: str
     template: str
     channel: Channel
@@ -48,6 +51,26 @@ class HeldText(msgspec.Struct, frozen=True, kw_only=True):
     handled_by: str | None
 
 
+class HeldTask(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the desk had to see to, and who did."""
+
+    kind: str
+    reason: str
+    visit_id: UUID | None
+    created_at: datetime
+    handled_at: datetime | None
+    handled_by: str | None
+
+
+class HeldAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """A phone or email of the patient that is known not to be reached, and why."""
+
+    channel: Channel
+    address: str
+    reason: str
+    noted_at: datetime
+
+
 async def fetch_kept_since(connection: Connection, clinic_id: UUID, patient_id: UUID) -> tuple[datetime, datetime]:
     """Return when the patient was added and when their record last changed."""
     row = await connection.fetchrow(
@@ -58,8 +81,11 @@ async def fetch_kept_since(connection: Connection, clinic_id: UUID, patient_id: 
     return row["created_at"], row["updated_at"]
 
 
-async def list_held_messages(connection: Connection, clinic_id: UUID, patient_id: UUID) -> list[HeldMessage]:
-    """Return all messages about a patient's visits, in the order they were planned."""
+async def list_held_messages(connection: Connection, clinic_id: UUID, patient: Patient) -> list[HeldMessage]:
+    """Return all messages to a patient, in the order they were planned.
+
+    An answer to a text that may have been anybody's counts where it went to the phone that they have now.
+    """
     rows = await connection.fetch(
         """select id, visit_id, kind, template, channel, language, address, state, reason, error_code, provider_id,
             rendered, created_at, not_before, finished_at,
@@ -68,10 +94,13 @@ async def list_held_messages(connection: Connection, clinic_id: UUID, patient_id
                 where message_attempts.clinic_id = messages.clinic_id and message_id = messages.id
             ), '[]') as attempts
         from messages
-        where clinic_id = $1 and visit_id in (select id from visits where clinic_id = $1 and patient_id = $2)
+        where clinic_id = $1 and (
+            visit_id = any (array(select id from visits where clinic_id = $1 and patient_id = $2))
+            or visit_id is null and (patient_id = $2 or patient_id is null and kind = 'reply' and address = $3))
         order by created_at, id""",
         clinic_id,
-        patient_id,
+        patient.id,
+        patient.phone,
     )
     return [to_struct(row, HeldMessage) for row in rows]
 
@@ -88,3 +117,28 @@ async def list_held_texts(connection: Connection, clinic_id: UUID, patient: Pati
         patient.phone,
     )
     return [to_struct(row, HeldText) for row in rows]
+
+
+async def list_held_tasks(connection: Connection, clinic_id: UUID, patient_id: UUID) -> list[HeldTask]:
+    """Return what the desk had to see to about a patient or one of their visits, in the order it came up."""
+    rows = await connection.fetch(
+        """select kind, reason, visit_id, created_at, handled_at, handled_by from desk_tasks
+        where clinic_id = $1
+            and (patient_id = $2 or visit_id in (select id from visits where clinic_id = $1 and patient_id = $2))
+        order by created_at, id""",
+        clinic_id,
+        patient_id,
+    )
+    return [to_struct(row, HeldTask) for row in rows]
+
+
+async def list_held_addresses(connection: Connection, clinic_id: UUID, patient: Patient) -> list[HeldAddress]:
+    """Return which of a patient's addresses are known not to be reached."""
+    rows = await connection.fetch(
+        """select channel, address, reason, noted_at from unreachable_addresses
+        where clinic_id = $1 and (channel, address) in (('sms', $2), ('email', $3)) order by noted_at, channel""",
+        clinic_id,
+        patient.phone,
+        patient.email,
+    )
+    return [to_struct(row, HeldAddress) for row in rows]

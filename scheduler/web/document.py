@@ -9,6 +9,7 @@ from litestar.routes import HTTPRoute
 
 from scheduler import errors
 from scheduler.errors import SchedulerError
+from scheduler.web.document_members import describe_members
 from scheduler.web.document_words import (
     HEADERS,
     LINKED_BODIES,
@@ -38,6 +39,7 @@ def complete(app: Litestar) -> Document:
     document: Document = app.openapi_schema.to_schema()
     handlers = dict(_handlers(app))
     schemas = schemas_of(handlers.values(), document["components"]["schemas"], [Problem])
+    describe_members(schemas)
     code = schemas["Problem"]["properties"]["code"]
     code["enum"] = [error.code for error in every_error()]
     base_url = app.state.settings.public_base_url

@@ -17,6 +17,7 @@ from scheduler.domain.actors import SYSTEM
 from scheduler.domain.clinics import Clinic
 from scheduler.services.api_keys import SCOPES, create_api_key
 from scheduler.store.connections import Pool
+from scheduler.web.document_members import MEMBERS
 from scheduler.web.openapi import document_of
 from scheduler.web.problem_docs import every_error
 from tests.integration.conftest import client_of
@@ -127,6 +128,19 @@ def test_every_parameter_is_described_and_has_an_example_that_fits(document: Doc
             if parameter["name"] not in WITHOUT_EXAMPLE:
                 assert check(document, parameter["schema"], parameter["example"]) == [], where
             assert "null" not in json.dumps(parameter["schema"]), where
+
+
+def test_every_member_of_a_body_or_an_answer_is_described(document: Document) -> None:
+    schemas = document["components"]["schemas"]
+    members = {
+        f"{owner}.{name}": member
+        for owner, schema in schemas.items()
+        for name, member in schema.get("properties", {}).items()
+    }
+    assert len(members) > 300
+    assert [where for where, member in members.items() if not member.get("description")] == []
+    names = {where.partition(".")[2] for where in members}
+    assert [words for words in MEMBERS if words not in names and words not in members] == []
 
 
 def test_every_body_and_answer_has_examples_that_fit_their_schema(document: Document) -> None:

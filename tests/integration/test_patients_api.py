@@ -421,6 +421,26 @@ async def test_an_export_holds_everything_about_one_patient_and_nothing_about_an
         clinic.id, new_id(), {"patients": [ash["id"], other["patient"]["id"]]},
     )  # fmt: skip
 
+    for patient_id, body in [(ash["id"], "Thanks"), (None, "Who is this?"), (other["patient"]["id"], "Moved")]:
+        await pool.execute(
+            """insert into messages (clinic_id, id, patient_id, visit_version, kind, template, channel, lead_minutes,
+                language, address, variables, not_before, expires_at, dedupe_key, rendered)
+            values ($1, $2, $3, 0, 'reply', 'reply_unclear', 'sms', 0, 'en', '+12015550142', '{}', now(),
+                now() + interval '1 day', $4, jsonb_build_object('subject', '', 'text', $4::text))""",
+            clinic.id, new_id(), patient_id and UUID(patient_id), body,
+        )  # fmt: skip
+    for patient_id, visit_id in [(ash["id"], None), (None, visit["id"]), (other["patient"]["id"], other["id"])]:
+        await pool.execute(
+            """insert into desk_tasks (clinic_id, id, kind, subject_id, patient_id, visit_id, reason)
+            values ($1, $2, 'undeliverable', $2, $3, $4, 'Call them')""",
+            clinic.id, new_id(), patient_id and UUID(patient_id), visit_id and UUID(visit_id),
+        )  # fmt: skip
+    for channel, address in [("sms", "+12015550142"), ("email", "ash@example.com"), ("sms", "+12015550143")]:
+        await pool.execute(
+            "insert into unreachable_addresses (clinic_id, channel, address, reason) values ($1, $2, $3, 'No such')",
+            clinic.id, channel, address,
+        )  # fmt: skip
+
     response = await desk.get(f"/api/v1/patients/{ash['id']}/export")
     assert response.status_code == 200, response.text
     assert response.headers["content-disposition"] == f'attachment; filename="patient-{ash["id"]}.json"'
@@ -437,12 +457,18 @@ async def test_an_export_holds_everything_about_one_patient_and_nothing_about_an
         "+12015550142",
         "accepted",
     )
-    assert len(export["messages"]) == len(await messages_of(desk, visit))
+    answers = [one for one in export["messages"] if one["kind"] == "reply"]
+    assert [(one["text"], one["visit_id"]) for one in answers] == [("Thanks", None), ("Who is this?", None)]
+    assert len(export["messages"]) == len(await messages_of(desk, visit)) + len(answers)
+    assert [(one["visit_id"], one["reason"]) for one in export["tasks"]] == [
+        (None, "Call them"), (visit["id"], "Call them"),
+    ]  # fmt: skip
+    assert {one["address"] for one in export["unreachable"]} == {"+12015550142", "ash@example.com"}
     assert [one["text"] for one in export["inbound"]] == ["C", "Who?"]
     changes = ["patient.created", "patient.consented", "patient.changed", "patients.told"]
     assert [one["action"] for one in export["changes"]] == changes
     assert [one["action"] for one in export["readings"]] == ["patients.listed", "patient.exported"]
-    for strange in (other["id"], other["patient"]["id"], "Samuels", "Jo"):
+    for strange in (other["id"], other["patient"]["id"], "Samuels", "Jo", "Moved", "+12015550143"):
         assert strange not in response.text
 
 

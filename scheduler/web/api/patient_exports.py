@@ -43,10 +43,13 @@ class ExportedVisit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExportedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message about a visit; ``subject`` and ``text`` are what left the building, null where nothing has."""
+    """A message, or an answer to a text, which may be about no visit.
+
+    ``subject`` and ``text`` are what left the building, null where nothing has.
+    """
 
     id: UUID
-    visit_id: UUID
+    visit_id: UUID | None
     kind: str
     template: str
     channel: Channel
@@ -78,8 +81,31 @@ class ExportedText(msgspec.Struct, frozen=True, kw_only=True):
     handled_by: str | None
 
 
+class ExportedTask(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the desk had to see to, and who did."""
+
+    kind: str
+    reason: str
+    visit_id: UUID | None
+    created_at: datetime
+    handled_at: datetime | None
+    handled_by: str | None
+
+
+class ExportedAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """A phone or email of the patient to which nothing gets through, and since when."""
+
+    channel: Channel
+    address: str
+    reason: str
+    noted_at: datetime
+
+
 class PatientExportAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything held about one patient: ``changes`` is what was done to their record, ``readings`` who looked."""
+    """Everything held about one patient.
+
+    ``changes`` is what was done to their record, ``readings`` who looked, ``tasks`` what the desk had to see to.
+    """
 
     exported_at: datetime
     patient: PatientRecord
@@ -89,6 +115,8 @@ class PatientExportAnswer(msgspec.Struct, frozen=True, kw_only=True):
     visits: list[ExportedVisit]
     messages: list[ExportedMessage]
     inbound: list[ExportedText]
+    tasks: list[ExportedTask]
+    unreachable: list[ExportedAddress]
     changes: list[ExportedChange]
     readings: list[ExportedReading]
 
@@ -104,6 +132,8 @@ def export_answer(clinic: Clinic, export: PatientExport, now: datetime) -> Patie
         visits=[_visit(clinic, one, export.history[one.visit.id]) for one in export.visits],
         messages=[_message(clinic, message) for message in export.messages],
         inbound=[_text(clinic, text) for text in export.texts],
+        tasks=[ExportedTask(**_facts(clinic, task)) for task in export.tasks],
+        unreachable=[ExportedAddress(**_facts(clinic, address)) for address in export.unreachable],
         changes=[_change(clinic, event) for event in export.changes],
         readings=[
             ExportedReading(at=clinic.local(event.at), actor=event.actor, action=event.action, visit_id=event.visit_id)

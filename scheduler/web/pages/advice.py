@@ -99,8 +99,8 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Read the visit again, decide again, and send the new ETag in If-Match.",
     ),
     "body-too-slow": (
-        "The body did not arrive in time, so the connection was given to somebody else. Nothing was changed.",
-        "Send the request again, in one go; with an Idempotency-Key if it had one.",
+        "The body did not arrive whole in the time that there is for it. Nothing was changed.",
+        "Send it again, at once and whole, with the same Idempotency-Key.",
     ),
     "body-too-large": ("The body is larger than any request here needs to be.", "Send less: 64 kB is the limit."),
     "unsupported-media-type": (

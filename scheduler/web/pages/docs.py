@@ -1,5 +1,6 @@
 """The documentation of the API: one page made from the application's own OpenAPI document, and one for each error."""
 
+import json
 from datetime import datetime, timedelta
 from typing import cast
 from weakref import WeakKeyDictionary
@@ -17,6 +18,7 @@ from scheduler.web.pages.advice import ADVICE
 from scheduler.web.pages.openapi import Reference, read_document
 from scheduler.web.pages.render import PageRequest, Visitor, page
 from scheduler.web.problem_docs import every_error
+from scheduler.web.samples import problem_example
 
 FromVisitor = NamedDependency[Visitor]
 
@@ -40,13 +42,17 @@ async def show_documentation(request: PageRequest, visitor: FromVisitor, now: Fr
 
 
 @get("/problems/{code:str}")
-async def show_problem(visitor: FromVisitor, code: FromPath[str]) -> Response[str]:
+async def show_problem(request: PageRequest, visitor: FromVisitor, code: FromPath[str]) -> Response[str]:
     """Show what one error means and what to do about it: the address that problems give as their type."""
     error = next((error for error in every_error() if error.code == code), None)
     if error is None:
         raise NotFound
     meaning, advice = ADVICE[code]
-    return page(in_english(visitor), "problem.html", error=error, meaning=meaning, advice=advice)
+    example = problem_example(error, request.app.state.settings.public_base_url)["value"]
+    return page(
+        in_english(visitor), "problem.html", error=error, meaning=meaning, advice=advice,
+        example=json.dumps(example, indent=2),
+    )  # fmt: skip
 
 
 def in_english(visitor: Visitor) -> Visitor:

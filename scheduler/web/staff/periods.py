@@ -20,6 +20,10 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     typed: dict[str, str]
     problems: dict[str, str]
 
+    def query(self) -> str:
+        """Return the part of an address that asks for this again."""
+        return urlencode(self.typed)
+
     def starts(self, clinic: Clinic) -> datetime:
         return instant_at(day_start(self.first, clinic.zone), clinic.zone)
 
@@ -27,7 +31,7 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
         return instant_at(day_end(self.last, clinic.zone), clinic.zone)
 
 
-def read_period(query: Mapping[str, str], *, today: date, days: int) -> Period:
+def read_period(query: Mapping[str, str], *, today: date, days: int, longest: int = LONGEST_DAYS) -> Period:
     """Return the period that ``from`` and ``to`` say, or the last so many days, today included.
 
     Where they do not say one, the usual period is shown and the fields say what is wrong.
@@ -42,8 +46,8 @@ def read_period(query: Mapping[str, str], *, today: date, days: int) -> Period:
     if read["from"] and read["to"]:
         if read["from"] > read["to"]:
             problems["to"] = "This date is before the first one."
-        elif (read["to"] - read["from"]).days > LONGEST_DAYS:
-            problems["to"] = "Ask for two years at most."
+        elif (read["to"] - read["from"]).days >= longest:
+            problems["to"] = f"Ask for {longest} days at most."
         else:
             first, last = read["from"], read["to"]
     return Period(first=first, last=last, typed=typed, problems=problems)

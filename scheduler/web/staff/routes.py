@@ -14,6 +14,7 @@ from scheduler.web.staff.live import LIVE_PAGES
 from scheduler.web.staff.messages import MESSAGE_PAGES
 from scheduler.web.staff.new_visits import BOOKING_PAGES
 from scheduler.web.staff.ops import OPS_PAGES
+from scheduler.web.staff.reports import REPORT_PAGES
 from scheduler.web.staff.session import guard_staff, provide_staff
 from scheduler.web.staff.signing import SIGNING, leave, set_preferences
 from scheduler.web.staff.visit_actions import VISIT_PAGES
@@ -35,6 +36,7 @@ STAFF = Router(
         *VISIT_PAGES,
         *BOOKING_PAGES,
         *ABSENCE_PAGES,
+        *REPORT_PAGES,
     ],
     guards=[guard_staff],
     dependencies={"pool": _POOL, "staff": Provide(provide_staff)},
