@@ -1,28 +1,38 @@
 """The application in this process, on the sample clinic, over a real database."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+import time_machine
 from litestar import Litestar
 
 from scheduler.app import create_app
 from scheduler.channels.open import open_channels
 from scheduler.channels.texts import load_texts
+from scheduler.channels.webhooks import open_webhook_client
 from scheduler.domain.actors import SYSTEM
-from scheduler.domain.clinics import Clinic
+from scheduler.domain.clinics import Clinic, Limits
+from scheduler.domain.webhooks import Reach
 from scheduler.services.api_keys import create_api_key
 from scheduler.services.clinic_files import apply_files, read_files
 from scheduler.services.delivery import Post
 from scheduler.services.directory import Directory
+from scheduler.services.webhook_delivery import Courier
 from scheduler.settings import Settings, load_settings
 from scheduler.store.clinics import load_clinics
 from scheduler.store.connections import Pool
+from scheduler.web.openapi import document_of
+from tests.integration.documents import Document
+from tests.integration.requests import NOW
+from tests.simulators.receiver import Receiver
 from tests.simulators.smtp import SmtpSimulator
 from tests.simulators.twilio import ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER, TwilioSimulator
 
@@ -45,6 +55,13 @@ def settings(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
             "MESSAGES_PER_SECOND": "100",
         }
     )
+
+
+@pytest.fixture
+def monday() -> Iterator[datetime]:
+    """Let it be the Monday two weeks before the day for which most tests book."""
+    with time_machine.travel(NOW, tick=True):
+        yield NOW
 
 
 @pytest.fixture
@@ -149,3 +166,45 @@ async def running(app: Litestar) -> AsyncGenerator[Litestar]:
     yield app
     inbox.put_nowait({"type": "lifespan.shutdown"})
     await task
+
+
+@pytest.fixture
+async def now(pool: Pool) -> datetime:
+    """Return the moment by the database's clock, whatever the tests make of theirs."""
+    return await pool.fetchval("select now()")
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """Yield a server on loopback that webhooks can be delivered to."""
+    async with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def courier(settings: Settings, pool: Pool) -> AsyncIterator[Courier]:
+    async with open_webhook_client(Reach(loopback=True)) as client:
+        yield Courier(pool=pool, client=client, settings=settings)
+
+
+@pytest.fixture
+async def limit(app: Litestar, pool: Pool, clinic: Clinic) -> Callable[..., Awaitable[Clinic]]:
+    """Return what sets some of the clinic's limits, as applying its file would."""
+
+    async def apply(**limits: int) -> Clinic:
+        await pool.execute(
+            "update clinics set settings = jsonb_set(settings, '{limits}', $2) where id = $1",
+            clinic.id,
+            Limits(**limits),
+        )
+        async with pool.acquire() as connection:
+            app.state.directory.replace(await load_clinics(connection))
+        return app.state.directory.clinics[0]
+
+    return apply
+
+
+@pytest.fixture
+def document(app: Litestar) -> Document:
+    """Return the OpenAPI document as a caller gets it."""
+    return json.loads(json.dumps(document_of(app)))

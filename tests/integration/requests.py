@@ -5,6 +5,13 @@ from typing import Any
 
 import httpx
 
+from scheduler.store.connections import Pool
+
+# A Tuesday on which much is open. Most tests' own "now" is the Monday two weeks before it.
+DAY = "2026-12-08"
+TEN = f"{DAY}T10:00:00-05:00"
+NOW = datetime.fromisoformat("2026-11-23T10:00:00-05:00")
+
 ASH: dict[str, Any] = {
     "given_name": "Ash",
     "family_name": "Sample",
@@ -56,6 +63,11 @@ async def messages_of(client: httpx.AsyncClient, visit: dict[str, Any]) -> list[
     response = await client.get("/api/v1/messages", params={"visit_id": visit["id"]})
     assert response.status_code == 200, response.text
     return response.json()["items"]
+
+
+async def occupied(pool: Pool, visit_id: str) -> int:
+    """Return how many therapists, rooms, devices and patients a visit keeps busy."""
+    return await pool.fetchval("select count(*) from occupancy where visit_id = $1", visit_id)
 
 
 def local(text: str) -> datetime:

@@ -13,18 +13,13 @@ from scheduler.domain.clinics import Clinic
 from scheduler.domain.times import epoch_minute
 from scheduler.services.time_off import add_time_off
 from scheduler.store.connections import Pool
-from tests.integration.requests import ASH, act, book, book_held, hold
+from tests.integration.requests import ASH, DAY, NOW, act, book, book_held, hold
 
-NOW = datetime.fromisoformat("2026-11-23T10:00:00-05:00")
-# A Tuesday on which Rivera works 08:00 to 12:00 and 12:45 to 17:00, and so do Okafor, Lind and Marsh in part.
-DAY, NEXT_DAY = "2026-12-08", "2026-12-09"
+pytestmark = pytest.mark.usefixtures("monday")
+
+# On the Tuesday of these tests Rivera works 08:00 to 12:00 and 12:45 to 17:00, Okafor, Lind and Marsh a part of that.
+NEXT_DAY = "2026-12-09"
 DESK = Actor(name="key:front desk", staff=True)
-
-
-@pytest.fixture(autouse=True)
-def monday() -> Any:
-    with time_machine.travel(NOW, tick=True):
-        yield
 
 
 def at(clock: str, day: str = DAY) -> str:

@@ -1,31 +1,20 @@
 """What is offered instead of a time that cannot be had: near, and open to whoever asks in the same way again."""
 
-from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
-import time_machine
 
 from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import Clinic
 from scheduler.errors import SlotTaken
 from scheduler.services.visits import reschedule
 from scheduler.store.connections import Pool
-from tests.integration.requests import ASH, JO, act, book, book_held, hold, local
+from tests.integration.requests import ASH, DAY, JO, NOW, TEN, act, book, book_held, hold, local
 
-# A Tuesday; the tests' own "now" is the Monday two weeks before.
-DAY = "2026-12-08"
-TEN = f"{DAY}T10:00:00-05:00"
-NOW = datetime.fromisoformat("2026-11-23T10:00:00-05:00")
+pytestmark = pytest.mark.usefixtures("monday")
+
 PATIENT = Actor(name="patient")
-
-
-@pytest.fixture(autouse=True)
-def monday() -> Iterator[Any]:
-    with time_machine.travel(NOW, tick=True):
-        yield
 
 
 def at(clock: str) -> str:

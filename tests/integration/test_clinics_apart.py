@@ -10,7 +10,6 @@ from uuid import UUID
 import httpx
 import msgspec
 import pytest
-import time_machine
 from litestar import Litestar
 
 from scheduler.domain.actors import SYSTEM
@@ -23,9 +22,10 @@ from scheduler.store.clinics import load_clinics
 from scheduler.store.connections import Pool
 from scheduler.web.openapi import document_of
 from tests.integration.conftest import ROOT, client_of
-from tests.integration.requests import ASH, JO, book, hold
+from tests.integration.requests import ASH, JO, TEN, book, hold
 
-TEN = "2026-12-08T10:00:00-05:00"
+pytestmark = pytest.mark.usefixtures("monday")
+
 NOON = "2026-12-09T12:45:00-05:00"
 ZED: dict[str, Any] = {
     "given_name": "Zed",
@@ -52,12 +52,6 @@ class Ours(msgspec.Struct, frozen=True):
 
     values: dict[str, str]
     secrets: set[str]
-
-
-@pytest.fixture(autouse=True)
-def monday() -> Any:
-    with time_machine.travel("2026-11-23T10:00:00-05:00", tick=True):
-        yield
 
 
 @pytest.fixture

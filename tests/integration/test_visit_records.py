@@ -5,22 +5,15 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-import time_machine
 
 from scheduler.domain.clinics import Clinic
 from scheduler.services.visits import list_visits
 from scheduler.store.connections import Pool
-from tests.integration.requests import ASH, JO, act, book, book_held, hold
+from tests.integration.requests import ASH, JO, TEN, act, book, book_held, hold
 
-NOW = "2026-11-23T10:00:00-05:00"
-TEN = "2026-12-08T10:00:00-05:00"
+pytestmark = pytest.mark.usefixtures("monday")
+
 TWO = "2026-12-08T14:00:00-05:00"
-
-
-@pytest.fixture(autouse=True)
-def monday() -> Any:
-    with time_machine.travel(NOW, tick=True):
-        yield
 
 
 async def history_of(desk: httpx.AsyncClient, visit: dict[str, Any]) -> list[dict[str, Any]]:
