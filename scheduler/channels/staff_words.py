@@ -47,6 +47,10 @@ _PHRASES: dict[Language, dict[str, str]] = {
 _TASKS: dict[Language, dict[TaskKind, tuple[str, str]]] = {
     "en": {
         "undeliverable": ("1 message could not be delivered", "{count} messages could not be delivered"),
+        "not-reminded": (
+            "1 visit tomorrow of which nobody will be reminded",
+            "{count} visits tomorrow of which nobody will be reminded",
+        ),
         "wants-to-move": ("1 person asked by text for another time", "{count} people asked by text for another time"),
         "may-want-to-cancel": (
             "1 person stopped the texts with a word that may have been about the next visit",
@@ -56,6 +60,7 @@ _TASKS: dict[Language, dict[TaskKind, tuple[str, str]]] = {
             "1 person confirmed by text, and has more than one visit",
             "{count} people confirmed by text, and have more than one visit",
         ),
+        "sent-twice": ("1 message was sent twice", "{count} messages were sent twice"),
         "same-day-twice": (
             "1 person has two visits on one day",
             "{count} people have two visits on one day",
@@ -65,6 +70,10 @@ _TASKS: dict[Language, dict[TaskKind, tuple[str, str]]] = {
     },
     "es": {
         "undeliverable": ("1 mensaje no se pudo entregar", "{count} mensajes no se pudieron entregar"),
+        "not-reminded": (
+            "1 cita de mañana de la que nadie recibirá recordatorio",
+            "{count} citas de mañana de las que nadie recibirá recordatorio",
+        ),
         "wants-to-move": (
             "1 persona pidió otro horario por mensaje",
             "{count} personas pidieron otro horario por mensaje",
@@ -77,6 +86,7 @@ _TASKS: dict[Language, dict[TaskKind, tuple[str, str]]] = {
             "1 persona confirmó por mensaje y tiene más de una cita",
             "{count} personas confirmaron por mensaje y tienen más de una cita",
         ),
+        "sent-twice": ("1 mensaje se envió dos veces", "{count} mensajes se enviaron dos veces"),
         "same-day-twice": (
             "1 persona tiene dos citas en un día",
             "{count} personas tienen dos citas en un día",

@@ -3,7 +3,7 @@
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from scheduler.channels.phrases import longest_phrases, phrases, soon
 from scheduler.channels.segments import count, normalise
 from scheduler.channels.staff_words import STAFF
-from scheduler.domain.clinics import LANGUAGES, Channel, Clinic, Language
+from scheduler.domain.clinics import LANGUAGES, Channel, Clinic, Language, VisitType
 from scheduler.domain.links import TOKEN_CHARACTERS
 from scheduler.errors import ConfigurationError
 
@@ -33,7 +33,7 @@ _ANSWERS = ("confirm_ack", "resched_link", "new_link")
 _CODE = "code"
 _TIMELESS = (_CODE, "resched_request_ack", "which_visit", "unknown_reply", "help_ack", "optin_ack", "optin_confirm")
 REQUIRED: dict[Channel, tuple[str, ...]] = {
-    "sms": (*_NOTICES, "reminder_72h", "reminder_24h", "reminder_2h", *_ANSWERS, *_TIMELESS),
+    "sms": (*_NOTICES, "no_show", "reminder_72h", "reminder_24h", "reminder_2h", *_ANSWERS, *_TIMELESS),
     "email": (*_NOTICES, "reminder_72h", "reminder_24h"),
 }
 
@@ -117,6 +117,20 @@ def lint(texts: Texts, clinic_name: str, phone: str, base_url: str) -> list[str]
             if cost.encoding != "GSM-7" or cost.segments > 1:
                 problems.append(f"{where} takes {cost.segments} {cost.encoding} segments ({cost.units} units).")
     return problems
+
+
+def lint_bring(visit_types: Iterable[VisitType]) -> list[str]:
+    """Return which words on what to bring tell an onlooker about somebody's health, one sentence each.
+
+    They stand in emails. That people bring an insurance card is no secret.
+    """
+    return [
+        f"bring.{language} of visit type {visit_type.code} holds the clinical word {word!r}, and stands in emails."
+        for visit_type in visit_types
+        for language, words in visit_type.bring.items()
+        for word in _clinical_words(words)
+        if word != "insurance"
+    ]
 
 
 def sample_link(base_url: str) -> str:

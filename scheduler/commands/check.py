@@ -8,7 +8,7 @@ import msgspec
 
 from scheduler.channels.addresses import read_mailbox
 from scheduler.channels.reachability import reach_dkim, reach_smtp, reach_twilio
-from scheduler.channels.texts import lint, load_texts
+from scheduler.channels.texts import lint, lint_bring, load_texts
 from scheduler.commands.opening import print_table
 from scheduler.errors import ConfigurationError
 from scheduler.postgres import attached
@@ -63,7 +63,10 @@ async def _check_files(settings: Settings) -> list[Finding]:
         findings += [Finding(True, f"note: {warning}") for warning in file.warnings]
         findings += [
             Finding(False, fault)
-            for fault in lint(texts, file.settings.sms_name, file.settings.phone, settings.public_base_url)
+            for fault in (
+                *lint(texts, file.settings.sms_name, file.settings.phone, settings.public_base_url),
+                *lint_bring(file.visit_types),
+            )
         ]
     return findings
 

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from scheduler.domain.clinics import Clinic
-from scheduler.domain.messages import Message, PlannedMessage, addresses
+from scheduler.domain.messages import BY_TEXT_ALONE, Message, PlannedMessage, addresses
 from scheduler.domain.patients import Patient
 from scheduler.domain.resending import is_true, plan_again
 from scheduler.domain.sending import AT_ONCE
@@ -33,7 +33,8 @@ def stand_in(message: Message, visit: Visit, patient: Patient, now: datetime) ->
     It has the key of the email that may have been planned beside the text, so that the two are never both sent.
     """
     address = addresses(patient).get("email")
-    if message.channel != "sms" or message.kind in AT_ONCE or address is None or not is_true(message, visit):
+    by_text_alone = message.kind in AT_ONCE | BY_TEXT_ALONE
+    if message.channel != "sms" or by_text_alone or address is None or not is_true(message, visit):
         return None
     if now + TIME_TO_READ >= message.expires_at:
         return None

@@ -6,6 +6,7 @@ Until when a message is of use; one that has not left by then never does:
                                     until one hour before, while there is time to come, or to say no
     booked, rescheduled             until the start
     cancellations and closures      for 24 hours, and until the start that is off
+    that a visit was missed         until the end of its day, and not in the minutes in which it may be a slip
     answers to a text               for 24 hours, and until the start that they speak of
 
 A text that falls into the night of whoever gets it waits for the morning, or is dropped where that is too late.
@@ -21,9 +22,9 @@ import msgspec
 from scheduler.domain.clinics import Channel, Clinic, Language, Reminder
 from scheduler.domain.patients import Patient
 from scheduler.domain.sending import recipient_zone, text_time
-from scheduler.domain.visits import Visit
+from scheduler.domain.visits import UNDO_FOR, Visit
 
-Notice = Literal["booked", "rescheduled", "cancelled_by_patient", "cancelled_by_clinic", "closure"]
+Notice = Literal["booked", "rescheduled", "cancelled_by_patient", "cancelled_by_clinic", "closure", "no_show"]
 State = Literal[
     "pending", "sending", "sent", "delivered", "undelivered", "failed", "unknown", "cancelled", "expired",
     "suppressed", "dead",
@@ -31,6 +32,11 @@ State = Literal[
 
 # A notice of a change is worth sending until the visit begins; of a cancellation, for a day at most.
 CANCELLATION_USEFUL_FOR = timedelta(hours=24)
+
+# Said by text or not at all: no email is written about it.
+BY_TEXT_ALONE = frozenset({"no_show"})
+
+WELCOME_USEFUL_FOR = timedelta(hours=24)
 
 # Reminders pulled forward into the text hours leave room, in minutes, for a retry before the hours end.
 LAST_TEXTS_BEFORE_CLOSING = 30
@@ -126,17 +132,37 @@ def plan_notice(
 ) -> list[PlannedMessage]:
     """Return the messages that tell a patient at once what happened; ``was`` is the old start of a moved visit.
 
-    A visit that has begun is not written about.
+    A visit that has begun is not written about, unless it was missed; that waits until nobody can undo it.
     """
     expires_at = visit.starts_at
+    if notice == "no_show":
+        now, expires_at = now + UNDO_FOR, _day_end(clinic, visit.starts_at)
     if notice.startswith("cancelled") or notice == "closure":
         expires_at = min(visit.starts_at, now + CANCELLATION_USEFUL_FOR)
     variables = visit_variables(visit) | ({"was_starts_at": _utc(was)} if was else {})
     return [
         message
         for channel, address in addresses(patient).items()
-        if (message := _planned(clinic, visit, patient, channel, address, now, expires_at, variables, notice, notice))
+        if (channel == "sms" or notice not in BY_TEXT_ALONE)
+        and (message := _planned(clinic, visit, patient, channel, address, now, expires_at, variables, notice, notice))
     ]
+
+
+def plan_welcome(clinic: Clinic, patient: Patient, now: datetime, *, consent_id: UUID) -> list[PlannedMessage]:
+    """Return the text that confirms to a patient that they agreed to more texts than usual (CTIA, 2023, section 5.1).
+
+    ``consent_id`` is what they said so by.
+    """
+    if "sms" not in addresses(patient):
+        return []
+    return [
+        PlannedMessage(
+            visit_id=None, patient_id=patient.id, visit_version=0, kind="welcome", template="optin_confirm",
+            channel="sms", lead_minutes=0, language=patient.language, address=patient.phone, variables={},
+            not_before=text_time(clinic, patient.phone, "welcome", now), expires_at=now + WELCOME_USEFUL_FOR,
+            dedupe_key=f"welcome:{consent_id}",
+        )
+    ]  # fmt: skip
 
 
 def plan_reminders(
@@ -245,6 +271,11 @@ def _same_day_text_time(clinic: Clinic, phone: str, instant: datetime) -> dateti
     if minute == local.hour * 60 + local.minute:
         return instant
     return datetime.combine(local.date(), time(*divmod(minute, 60)), local.tzinfo).astimezone(UTC)
+
+
+def _day_end(clinic: Clinic, instant: datetime) -> datetime:
+    tomorrow = clinic.local(instant).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(0), clinic.zone).astimezone(UTC)
 
 
 def kinds(messages: Iterable[PlannedMessage]) -> list[tuple[str, str, int]]:

@@ -38,7 +38,7 @@ _WHOLE: dict[Meaning, frozenset[str]] = {
     "help": frozenset({"help", "info", "ayuda"}),
     "reschedule": frozenset({
         "r", "reschedule", "reprogramar", "cambiar", "2", "change", "cambio", "other time", "another time",
-        "new time", "otro horario", "otra hora",
+        "new time", "move", "otro horario", "otra hora", "cambiarla", "cambiela", "moverla", "mover",
     }),
     "accept": frozenset({"a", "accept", "acepto", "aceptar"}),
 }  # fmt: skip

@@ -69,6 +69,20 @@ def text_time(clinic: Clinic, phone: str, kind: str, instant: datetime) -> datet
     return datetime.combine(day, time(*divmod(opens, 60)), zone).astimezone(UTC)
 
 
+def text_use_ends(clinic: Clinic, phone: str, kind: str, expires_at: datetime, now: datetime) -> datetime:
+    """Return until when the provider may deliver a text that leaves now: while it is of use, and a phone may ring.
+
+    In the last minute of the hours for texts it gets a minute all the same, which is what its provider needs.
+    """
+    if kind in AT_ONCE:
+        return expires_at
+    local = now.astimezone(recipient_zone(clinic, phone))
+    hour, minute = divmod(clinic.settings.text_window[1], 60)
+    day = local.date() + timedelta(days=hour // 24)
+    closes_at = datetime.combine(day, time(hour % 24, minute), local.tzinfo).astimezone(UTC)
+    return min(expires_at, max(closes_at, now + timedelta(minutes=1)))
+
+
 class TextRoom(msgspec.Struct, frozen=True, kw_only=True):
     """How many texts a phone may get in a day and in a week, and since when they are counted."""
 

@@ -15,7 +15,7 @@ from scheduler.domain.failures import try_again
 from scheduler.domain.messages import State
 from scheduler.errors import NotFound
 from scheduler.services.breaker import rest
-from scheduler.services.failures import after_failure
+from scheduler.services.failures import after_failure, note_double
 from scheduler.store import callbacks as store
 from scheduler.store.audit import add_audit_event
 from scheduler.store.callbacks import ReportedMessage
@@ -60,7 +60,7 @@ async def take_report(
         return None
     furthest, ids = await store.furthest_report(connection, message)
     if ids > 1:
-        _log.error("message.doubled", message_id=str(message.id), channel="sms")
+        await note_double(connection, message.clinic_id, message.id, now=now)
     state = state_of(furthest.status)
     # A planned message that was voided may have been planned anew; what left of it all the same is in its reports.
     if message.state in (state, "cancelled"):

@@ -19,10 +19,10 @@ from scheduler.channels.calendar import invitation
 from scheduler.channels.texts import Texts, render
 from scheduler.domain.clinics import Channel, Clinic
 from scheduler.domain.messages import State
-from scheduler.domain.sending import URGENT, retry_delay
+from scheduler.domain.sending import URGENT, retry_delay, text_use_ends
 from scheduler.services.breaker import PAUSE_SECONDS, rest, rest_if_all_unknown
 from scheduler.services.directory import REFRESH_SECONDS, Directory
-from scheduler.services.failures import after_failure, after_no_attempt
+from scheduler.services.failures import after_failure, after_no_attempt, note_double
 from scheduler.services.guards import Aside, has_no_room, held_back, says_email, too_long
 from scheduler.services.links import find_manage_urls
 from scheduler.services.opt_outs import record_opt_out
@@ -193,12 +193,12 @@ async def _send(post: Post, ready: _Ready, now: datetime | None) -> tuple[UUID, 
             await _see_to_channel(connection, message, outcome, state, now)
         if end.settled and state in _FAILED:
             await after_failure(connection, message.clinic_id, message.id, now=now)
+        if end.doubled:
+            await note_double(connection, message.clinic_id, message.id, now=now)
     if outcome.address == "opted_out":
         # By itself, because whoever changes a patient takes the patient first and their messages afterwards.
         async with unit_of_work(post.pool) as connection:
             await record_opt_out(connection, ready.clinic, message.address, now=now)
-    if end.doubled:
-        _log.error("message.doubled", message_id=str(message.id), channel=message.channel)
     _log.info(
         "message.attempted",
         message_id=str(message.id),
@@ -240,6 +240,9 @@ def verdict(settings: Settings, message: ClaimedMessage, outcome: Outcome) -> tu
 
 def _envelope(post: Post, clinic: Clinic, message: ClaimedMessage, link: str, now: datetime) -> Envelope:
     url = unsubscribe_url(post.settings, message)
+    use_ends = message.expires_at
+    if message.channel == "sms":
+        use_ends = text_use_ends(clinic, message.address, message.kind, use_ends, now)
     rendered = render(
         post.texts,
         clinic,
@@ -263,5 +266,5 @@ def _envelope(post: Post, clinic: Clinic, message: ClaimedMessage, link: str, no
         ),
         unsubscribe_url=url,
         link=link,
-        useful_for_seconds=max(1, int((message.expires_at - now).total_seconds())),
+        useful_for_seconds=max(1, int((use_ends - now).total_seconds())),
     )

@@ -3,8 +3,11 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+import structlog
+
 from scheduler.domain.failures import call_for, stand_in
 from scheduler.domain.messages import Message
+from scheduler.domain.visits import Visit
 from scheduler.services.desk_tasks import open_task
 from scheduler.services.webhooks import announce_failed_message
 from scheduler.store.connections import Connection
@@ -12,6 +15,12 @@ from scheduler.store.messages import add_fallback, fetch_message
 from scheduler.store.patients import fetch_patient, wants_email_reminders
 from scheduler.store.unreachable import said_by_email
 from scheduler.store.visits import fetch_visit
+
+_DOUBLED = "The provider has this message twice, so the patient may have got it twice. Tell whoever runs the service."
+
+_UNTOLD = "The clinic canceled, and no text or email can tell the patient. Please call."
+
+_log = structlog.get_logger(__name__)
 
 
 async def after_failure(
@@ -37,6 +46,28 @@ async def after_no_attempt(
     message = await fetch_message(connection, clinic_id, message_id)
     if message is not None and message.state in ("suppressed", "expired"):
         await _see_to(connection, clinic_id, message, now)
+
+
+async def have_called(connection: Connection, clinic_id: UUID, visit: Visit, *, now: datetime | None = None) -> None:
+    """Let the desk call a patient whose visit the clinic canceled and whom no message can reach."""
+    await open_task(
+        connection, clinic_id, kind="undeliverable", subject_id=visit.id, visit_id=visit.id,
+        patient_id=visit.patient_id, reason=_UNTOLD, now=now,
+    )  # fmt: skip
+
+
+async def note_double(
+    connection: Connection, clinic_id: UUID, message_id: UUID, *, now: datetime | None = None
+) -> None:
+    """Say, in the log and to the desk, that a provider has a message twice: what the whole protocol is to prevent."""
+    message = await fetch_message(connection, clinic_id, message_id)
+    if message is None:
+        return
+    _log.error("message.doubled", message_id=str(message.id), channel=message.channel)
+    await open_task(
+        connection, clinic_id, kind="sent-twice", subject_id=message.id, visit_id=message.visit_id,
+        patient_id=message.patient_id, message_id=message.id, reason=_DOUBLED, now=now,
+    )  # fmt: skip
 
 
 async def mail_instead(

@@ -7,7 +7,7 @@ import msgspec
 
 from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import Channel, Clinic, Language
-from scheduler.domain.messages import addresses, plan_reminders
+from scheduler.domain.messages import addresses, plan_reminders, plan_welcome
 from scheduler.domain.own_visits import BY_LINK
 from scheduler.domain.patients import CHANNELS_OF, NameSearch, Patient, PatientDetails, PhoneSearch, Scope, name_key
 from scheduler.errors import FieldError, InvalidRequest, NotFound, PatientExists
@@ -213,6 +213,8 @@ async def _record_consent(
         **({"inbound": agreement.inbound_id} if agreement.inbound_id else {}),
     )  # fmt: skip
     await _redirect_messages(connection, clinic, patient, agreed, now)
+    if agreed.frequent_texts and not patient.frequent_texts:
+        await add_messages(connection, clinic.id, plan_welcome(clinic, agreed, now, consent_id=consent.id))
     return agreed, consent
 
 

@@ -13,11 +13,12 @@ import structlog
 
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.messages import PlannedMessage, plan_reminders, reminder_is_off, reminder_key
+from scheduler.services.desk_tasks import open_task
 from scheduler.store.connections import Connection, Pool
 from scheduler.store.job_runs import PLANNER, note_run
 from scheduler.store.locks import try_lock_planner
 from scheduler.store.messages import add_messages
-from scheduler.store.planner import VisitAhead, fetch_visits_ahead, void_reminders
+from scheduler.store.planner import VisitAhead, fetch_visits_ahead, list_forgotten, void_reminders
 from scheduler.store.units import unit_of_work
 
 # How long before its moment a missing reminder is planned: a day, in which somebody mends a planner, and the hours for
@@ -27,6 +28,9 @@ AHEAD = timedelta(hours=36)
 # How often that is looked at; the page of health calls it late after twice as long.
 PLAN_SECONDS = 60
 
+_FORGOTTEN = (
+    "No reminder of this visit was planned or sent. Please call the patient, and tell whoever runs the service."
+)
 _NO_RUNG = "The visit was moved, or the clinic sends this reminder no more."
 
 _log = structlog.get_logger(__name__)
@@ -42,7 +46,8 @@ async def plan_everywhere(pool: Pool, clinics: Iterable[Clinic], *, now: datetim
 async def plan_ahead(connection: Connection, clinic: Clinic, *, now: datetime) -> int:
     """Add the reminders that are missing and due within 36 hours, and void those that the ladder no longer has.
 
-    Returns how many were added. While another planner is at it, there is nothing to do.
+    A visit of which nobody will be reminded all the same is a task for the desk, once. Returns how many were added.
+    While another planner is at it, there is nothing to do.
     """
     ladder = clinic.settings.reminders
     if not await try_lock_planner(connection, clinic.id):
@@ -60,6 +65,12 @@ async def plan_ahead(connection: Connection, clinic: Clinic, *, now: datetime) -
         await void_reminders(connection, clinic.id, off, now)
     await add_messages(connection, clinic.id, planned)
     await note_run(connection, clinic.id, PLANNER, now)
+    for visit_id, patient_id in await list_forgotten(connection, clinic.id, now):
+        _log.error("visit.forgotten", visit_id=str(visit_id))
+        await open_task(
+            connection, clinic.id, kind="not-reminded", subject_id=visit_id, visit_id=visit_id, patient_id=patient_id,
+            reason=_FORGOTTEN, now=now,
+        )  # fmt: skip
     if off or planned:
         _log.info("reminders.planned", clinic=clinic.code, added=len(planned), voided=len(off))
     return len(planned)

@@ -14,6 +14,7 @@ from scheduler.domain.patients import Patient
 from scheduler.domain.visits import LIVE, Action, Status, Visit, after, check_patient_may_change, undone
 from scheduler.domain.webhooks import event_of_visit
 from scheduler.errors import NotFound, VersionMismatch
+from scheduler.services.failures import have_called
 from scheduler.services.placement import Wish, occupied_by, placed
 from scheduler.services.readings import is_reading, note_reading
 from scheduler.store import visits as store
@@ -160,6 +161,8 @@ async def cancel(
     notice = "cancelled_by_patient" if by == "patient" else await _regret(connection, clinic, visit)
     planned = plan_notice(clinic, cancelled, patient, notice, now) if notify else []
     await add_messages(connection, clinic.id, planned)
+    if notify and by == "clinic" and not planned:
+        await have_called(connection, clinic.id, visit, now=now)
     await audit_visit(
         connection, clinic, actor, "visit.cancelled", cancelled,
         {"from": visit.status, "by": by, "reason": reason, "messages": kinds(planned)},
@@ -196,6 +199,8 @@ async def change_status(
     changed = await store.set_status(connection, clinic.id, visit, status, now=now, undo_to=visit.status)
     if status not in LIVE or status == "arrived":
         await void_messages(connection, clinic.id, visit.id, "The visit has begun or is over.")
+    if status == "no_show":
+        await add_messages(connection, clinic.id, plan_notice(clinic, changed, patient, "no_show", now))
     await audit_visit(connection, clinic, actor, f"visit.{status}", changed, {"from": visit.status})
     return BookedVisit(visit=changed, patient=patient)
 

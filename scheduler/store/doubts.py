@@ -130,12 +130,3 @@ async def unbound_ids(connection: Connection, clinic_id: UUID, channel: str, pro
     )
     taken = {row["provider_id"] for row in bound}
     return [provider_id for provider_id in provider_ids if provider_id not in taken]
-
-
-async def count_doubled(connection: Connection) -> int:
-    """Count the messages that a provider has more than once, of all clinics and all time."""
-    return await connection.fetchval(
-        """select count(*) from (
-            select 1 from provider_messages group by clinic_id, message_id having count(*) > 1
-        ) as doubled"""
-    )

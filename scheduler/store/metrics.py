@@ -12,12 +12,16 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True):
 
     ``outbox`` counts the messages of all clinics that are not done with, by state: those under way or in doubt, and
     those that failed and that nobody has seen to. ``forgotten`` are the visits 24 to 48 hours ahead of which the
-    ladder promises to remind, and of which nobody will.
+    ladder promises to remind, and of which nobody will. ``doubled`` are the messages that a provider has twice and that
+    nobody has seen to, ``tasks`` all open tasks of desks, and ``resting`` the clinics whose channel rests, by channel.
     """
 
     outbox: dict[str, int]
     webhooks: int
     forgotten: int
+    doubled: int
+    tasks: int
+    resting: dict[str, int]
     heartbeat_age: float | None
     oldest_overdue_age: float | None
 
@@ -27,6 +31,11 @@ async def fetch_gauges(connection: Connection) -> Gauges:
     row = await connection.fetchrow(
         f"""select
             ({FORGOTTEN}) as forgotten,
+            (select count(*) from desk_tasks where handled_at is null and kind = 'sent-twice') as doubled,
+            (select count(*) from desk_tasks where handled_at is null) as tasks,
+            (select jsonb_object_agg(ways.channel, (
+                select count(*) from channel_pauses where channel = ways.channel and paused_until > now()))
+                from unnest('{{sms,email}}'::text[]) as ways (channel)) as resting,
             (select jsonb_object_agg(known.state, coalesce(counted.number, 0))
                 from unnest('{{pending,sending,unknown,failed,dead,undelivered}}'::text[]) as known (state)
                 left join (

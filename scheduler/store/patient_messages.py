@@ -23,7 +23,7 @@ async def readdress_messages(
     """Send what is still planned for a patient to where it reaches them now, and in their language.
 
     Where a channel does not reach them any more, its messages are suppressed; they come back when it does again,
-    unless their moment has passed or a person saw to them.
+    unless their moment has passed or a person saw to them. An answer to a text goes back to where that came from.
     """
     await connection.execute(
         """update messages set address = coalesce(reachable.address, messages.address), language = $3,
@@ -31,7 +31,7 @@ async def readdress_messages(
             reason = case when reachable.address is null then 'The patient cannot be written to this way now.' end,
             finished_at = case when reachable.address is null then now() end
         from (values ('sms', $4::text), ('email', $5::text)) as reachable (channel, address)
-        where messages.clinic_id = $1 and messages.channel = reachable.channel
+        where messages.clinic_id = $1 and messages.channel = reachable.channel and kind <> 'reply'
             and visit_id in (select id from visits where clinic_id = $1 and patient_id = $2)
             and (state = 'pending' or state = 'suppressed' and reachable.address is not null and not_before > $6
                 and handled_at is null)""",

@@ -113,6 +113,20 @@ async def void_reminders(
     )
 
 
+async def list_forgotten(connection: Connection, clinic_id: UUID, now: datetime) -> list[tuple[UUID, UUID]]:
+    """Return the visits of a clinic, with their patients, of which nobody will be reminded and no task has told yet."""
+    rows = await connection.fetch(
+        f"""select visits.id, visits.patient_id from (select $2::timestamptz as moment) as clock
+        cross join lateral (select visits.id, visits.patient_id {FORGOTTEN_VISITS} and clinics.id = $1) as visits
+        where not exists (
+            select 1 from desk_tasks
+            where desk_tasks.clinic_id = $1 and kind = 'not-reminded' and visit_id = visits.id)""",
+        clinic_id,
+        now,
+    )
+    return [(row["id"], row["patient_id"]) for row in rows]
+
+
 async def count_forgotten(connection: Connection, now: datetime | None = None) -> int:
     """Count the visits of all clinics of which nobody will be reminded; ``now`` is None in production."""
     return await connection.fetchval(f"select ({FORGOTTEN}) from (select coalesce($1, now()) as moment) as clock", now)

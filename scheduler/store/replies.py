@@ -125,8 +125,7 @@ async def was_answered(connection: Connection, clinic_id: UUID, phone: str, temp
 async def suppress_replies(connection: Connection, clinic_id: UUID, phone: str, now: datetime) -> None:
     """Let no answer leave that was planned for a phone whose owner wants no more texts."""
     await connection.execute(
-        """update messages set state = 'suppressed', reason = 'The patient cannot be written to this way now.',
-            finished_at = $3
+        """update messages set state = 'cancelled', reason = 'The patient wants no more texts.', finished_at = $3
         where clinic_id = $1 and address = $2 and channel = 'sms' and kind = 'reply' and state = 'pending'""",
         clinic_id,
         phone,

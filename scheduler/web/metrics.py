@@ -112,6 +112,20 @@ def _of_database(gauges: Gauges) -> Iterator[Metric]:
         gauges.forgotten,
     )
     yield GaugeMetricFamily(
+        "scheduler_messages_doubled",
+        "Messages that the provider has twice, and that nobody has seen to.",
+        gauges.doubled,
+    )
+    yield GaugeMetricFamily("scheduler_desk_tasks_open", "What people at the desks should see to.", gauges.tasks)
+    resting = GaugeMetricFamily(
+        "scheduler_channels_resting",
+        "Clinics for which nothing leaves by a channel for now, because the provider takes nothing or is not heard of.",
+        labels=("channel",),
+    )
+    for channel, number in gauges.resting.items():
+        resting.add_metric((channel,), number)
+    yield resting
+    yield GaugeMetricFamily(
         "scheduler_outbox_oldest_overdue_seconds",
         "For how long the oldest message that should have left has been due; 0 where none is.",
         gauges.oldest_overdue_age or 0.0,

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from scheduler.channels.texts import load_texts
 from scheduler.settings import SETTINGS
 from scheduler.store.connections import Pool
 from tests.acceptance.processes import ROOT
@@ -139,3 +140,26 @@ async def test_a_taken_port_is_one_sentence(key: str, environment: dict[str, str
 def test_the_readme_names_every_setting() -> None:
     readme = README.read_text()
     assert [name for name in SETTINGS if f"`{name}`" not in readme] == []
+
+
+async def test_every_text_is_previewed_in_both_languages_and_no_database_is_asked(environment: dict[str, str]) -> None:
+    code, output, errors = await scheduler(
+        environment | {"DATABASE_URL": "postgresql://nowhere/none"}, "messages", "preview"
+    )
+    assert code == 0, errors
+    texts = load_texts(ROOT / "config" / "messages")
+    headings = [line.split("  ")[1] for line in output.splitlines() if line.startswith("fair-lawn  ")]
+    assert headings == [
+        f"{language}.toml: {channel}.{name}"
+        for language, channels in texts.languages.items()
+        for channel, templates in channels.items()
+        for name in templates
+    ]
+    assert "Twin Boro Physical Therapy Fair Lawn: you are booked" in output
+    assert "Turn off email reminders: " not in output, "a sample has no link that acts"
+    costs = [line for line in output.splitlines() if ": sms." in line]
+    assert costs
+    assert all("GSM-7" in line and line.endswith("1 segment") for line in costs)
+    code, output, _ = await scheduler(environment, "messages", "preview", "--language", "es", "--channel", "sms")
+    assert code == 0
+    assert {line.split()[1] for line in output.splitlines() if line.startswith("fair-lawn")} == {"es.toml:"}

@@ -252,6 +252,9 @@ async def test_two_ids_for_one_text_are_both_kept_and_no_error(
     assert {row["provider_id"] for row in kept} == {SID, line.twilio.accepted[0].sid}
     assert (await message(desk, planned["id"]))["state"] == "delivered"
     assert "message.doubled" in "".join(capfd.readouterr())
+    (task,) = (await desk.get("/api/v1/tasks", params={"open": "true"})).json()["items"]
+    assert (task["kind"], task["message_id"]) == ("sent-twice", planned["id"])
+    assert "scheduler_messages_doubled 1.0" in (await desk.get("/metrics")).text
 
 
 async def test_another_clinics_texts_are_found_by_their_own_ids(

@@ -13,6 +13,7 @@ from scheduler.domain.actors import SYSTEM
 from scheduler.domain.clinics import Clinic
 from scheduler.ids import new_id
 from scheduler.services.api_keys import create_api_key
+from scheduler.services.breaker import rest
 from scheduler.store.connections import Pool
 from scheduler.store.heartbeats import beat
 from scheduler.web.metrics import BOUNDS
@@ -118,6 +119,24 @@ async def test_a_worker_that_stopped_and_a_message_that_is_stuck_are_seen(
     assert 90 <= values["scheduler_worker_heartbeat_age_seconds", ()] < 100
     assert 600 <= values["scheduler_outbox_oldest_overdue_seconds", ()] < 610
     assert values["scheduler_webhook_deliveries_pending", ()] == 0
+
+
+async def test_a_channel_that_rests_and_what_the_desk_should_see_to_are_seen(
+    local: httpx.AsyncClient, pool: Pool, clinic: Clinic
+) -> None:
+    sms, email = (
+        ("scheduler_channels_resting", (("channel", "sms"),)),
+        ("scheduler_channels_resting", (("channel", "email"),)),
+    )
+    values = await scrape(local)
+    assert (values[sms], values[email], values["scheduler_desk_tasks_open", ()]) == (0, 0, 0)
+    async with pool.acquire() as connection:
+        for channel in ("sms", "sms"):
+            await rest(connection, clinic.id, channel, reason="Twilio refuses.")
+    values = await scrape(local)
+    assert (values[sms], values[email], values["scheduler_desk_tasks_open", ()]) == (1, 0, 1)
+    await pool.execute("update channel_pauses set paused_until = now() - interval '1 second'")
+    assert (await scrape(local))[sms] == 0
 
 
 async def test_the_pool_is_seen_at_work(local: httpx.AsyncClient, app: Litestar) -> None:

@@ -177,6 +177,25 @@ async def test_consent_to_more_texts_adds_the_one_of_two_hours_before_and_taking
     assert await plan(pool, clinic, before(-1)) == 0
 
 
+async def test_who_agrees_to_more_texts_is_told_so_once(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
+) -> None:
+    visit = (await book(desk, "follow-up", TWO, patient=BY_TEXT_ALONE)).json()
+    for _ in range(2):
+        await agree_to_more(desk, visit["patient"])
+    await send_all(post, NOW + timedelta(minutes=1))
+    assert [text.body.partition(": ")[2][:14] for text in twilio.accepted] == ["you are booked", "you agreed to "]
+
+
+async def test_nobody_is_told_that_they_agreed_who_takes_no_texts(
+    desk: httpx.AsyncClient, post: Post, twilio: TwilioSimulator
+) -> None:
+    visit = (await book(desk, "follow-up", TWO, patient=BY_TEXT_ALONE | {"sms_consent": None})).json()
+    await agree_to_more(desk, visit["patient"])
+    await send_all(post, NOW + timedelta(minutes=1))
+    assert twilio.accepted == []
+
+
 async def test_more_texts_are_agreed_to_over_texts_alone(desk: httpx.AsyncClient) -> None:
     visit = (await book(desk, "follow-up", TEN)).json()
     body = {"channel": "email", "scope": "frequent", "granted": True, "wording_version": "2026-11"}
@@ -199,7 +218,7 @@ async def test_a_patient_who_turned_reminders_off_still_hears_that_a_visit_moved
     assert (await states(desk, visit))[DAY] == "suppressed"
 
 
-@pytest.mark.parametrize(("confirmed", "heard"), [(False, 3), (True, 2)])
+@pytest.mark.parametrize(("confirmed", "heard"), [(False, 4), (True, 3)])
 async def test_the_text_of_two_hours_before_is_for_visits_that_nobody_confirmed(
     desk: httpx.AsyncClient,
     post: Post,
@@ -208,7 +227,7 @@ async def test_the_text_of_two_hours_before_is_for_visits_that_nobody_confirmed(
     confirmed: bool,
     heard: int,
 ) -> None:
-    """Also where the confirmation comes when no planner looks any more."""
+    """Also where the confirmation comes when no planner looks any more. The others say what was agreed to."""
     visit = (await book(desk, "follow-up", TWO, patient=BY_TEXT_ALONE)).json()
     await agree_to_more(desk, visit["patient"])
     await send_all(post, NOW + timedelta(minutes=1))
@@ -285,6 +304,24 @@ async def test_a_visit_of_which_nobody_will_be_reminded_makes_the_service_unread
     }  # fmt: skip
     metrics = (await desk.get("/metrics")).text
     assert "scheduler_visits_without_reminder 1.0" in metrics
+
+
+async def test_a_planner_that_promises_nothing_tells_the_desk_of_whom_it_forgets_once(
+    desk: httpx.AsyncClient, pool: Pool, clinic: Clinic
+) -> None:
+    """As if its rules had a fault: what the clinic's file promises is read again by other code."""
+    visit = (await book(desk, "follow-up", TEN)).json()
+    faulty = msgspec.structs.replace(clinic, settings=msgspec.structs.replace(clinic.settings, reminders=()))
+    await plan(pool, clinic, before(40))
+    assert await pool.fetchval("select count(*) from desk_tasks") == 0
+    for hours in (35, 34):
+        await plan(pool, faulty, before(hours))
+    (task,) = (await desk.get("/api/v1/tasks", params={"open": "true"})).json()["items"]
+    assert (task["kind"], task["visit_id"]) == ("not-reminded", visit["id"])
+    assert "call the patient" in task["reason"]
+    await desk.post(f"/api/v1/tasks/{task['id']}/handled")
+    await plan(pool, faulty, before(33))
+    assert await pool.fetchval("select count(*) from desk_tasks") == 1
 
 
 @pytest.mark.parametrize(

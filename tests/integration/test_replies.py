@@ -294,7 +294,7 @@ async def test_stop_ends_an_answer_that_had_not_left_and_there_is_none_to_stop_i
 async def test_a_strangers_stop_ends_an_answer_that_had_not_left(line: Line) -> None:
     await line.twilio.text_us(line.url, STRANGER, "hello?")
     await line.twilio.text_us(line.url, STRANGER, "STOP")
-    assert [row["state"] for row in await line.rows("select state from messages")] == ["suppressed"]
+    assert [row["state"] for row in await line.rows("select state from messages")] == ["cancelled"]
     await line.send()
     assert line.heard(STRANGER) == []
 
@@ -403,6 +403,23 @@ async def test_start_gives_back_what_stop_took(
     clock.move_to(DAY_BEFORE)
     await line.send()
     assert "tomorrow, Tue Dec 8" in line.heard(PHONE)[-1]
+
+
+async def test_who_stops_and_starts_again_is_answered_though_the_same_was_asked_before(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    await book(desk, "follow-up", TUESDAY, patient=BY_TEXT)
+    await line.send()
+    await line.twilio.text_us(line.url, PHONE, "R")
+    await line.text(PHONE, "STOP")
+    await line.text(PHONE, "START")
+    clock.shift(timedelta(minutes=1))
+    await line.text(PHONE, "move it please")
+    assert [said.partition(": ")[2][:12] for said in line.heard(PHONE)] == [
+        "you are book",
+        "texts are on",
+        "choose a new",
+    ]
 
 
 async def test_start_is_no_consent_from_somebody_who_never_gave_one(

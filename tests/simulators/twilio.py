@@ -204,7 +204,8 @@ class TwilioSimulator:
         fields = {name: str(value) for name, value in (await request.post()).items()}
         if not self.service or not fields.keys() >= {"From", "Body"}:
             return web.Response(status=400, text="Say where the service is (--service), and send From and Body.\n")
-        sender, body = fields.pop("From"), fields.pop("Body")
+        # An unescaped plus arrives as a blank.
+        sender, body = f"+{fields.pop('From').lstrip(' +')}", fields.pop("Body")
         answer = await self.text_us(self.service, sender, body, **fields)
         return web.Response(text=f"{answer.status} {await answer.text()}\n")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.domain.clinics import Clinic
-from scheduler.domain.sending import UNCOUNTED, recipient_zone, retry_delay, text_room, text_time
+from scheduler.domain.sending import UNCOUNTED, recipient_zone, retry_delay, text_room, text_time, text_use_ends
 from tests.unit.factories import NEW_YORK, make_clinic
 
 FAIR_LAWN = "+12015550142"
@@ -77,6 +77,30 @@ def test_the_next_text_time_is_never_earlier_and_always_within_the_hours(moment:
     allowed = text_time(clinic(), phone, "reminder", moment)
     assert moment <= allowed <= moment + timedelta(hours=14)
     assert 9 <= allowed.astimezone(recipient_zone(clinic(), phone)).hour < 20
+
+
+@pytest.mark.parametrize(
+    ("phone", "kind", "now", "expires", "ends"),
+    [
+        (FAIR_LAWN, "reminder", "2026-11-23 10:00", "2026-11-23 12:00", "2026-11-23 12:00"),
+        (FAIR_LAWN, "reminder", "2026-11-23 18:00", "2026-11-24 06:00", "2026-11-23 20:00"),
+        # Seven hours later it is as late in California as it was here.
+        (LOS_ANGELES, "reminder", "2026-11-23 20:00", "2026-11-24 06:00", "2026-11-23 23:00"),
+        (FAIR_LAWN, "cancelled_by_clinic", "2026-11-23 19:59", "2026-11-24 10:00", "2026-11-23 20:00"),
+        (FAIR_LAWN, "booked", "2026-11-23 19:59:45", "2026-11-24 10:00", "2026-11-23 20:00:45"),
+        (FAIR_LAWN, "reply", "2026-11-23 23:30", "2026-11-24 23:30", "2026-11-24 23:30"),
+    ],
+)
+def test_a_provider_delivers_no_text_when_the_hours_for_texts_are_over(
+    phone: str, kind: str, now: str, expires: str, ends: str
+) -> None:
+    assert text_use_ends(clinic(), phone, kind, at(expires), at(now)) == at(ends)
+
+
+def test_a_clinic_that_texts_until_midnight_may_do_so_until_midnight() -> None:
+    late = make_clinic(text_window=(9 * 60, 24 * 60))
+    ends = text_use_ends(late, FAIR_LAWN, "reminder", at("2026-11-25 10:00"), at("2026-11-23 23:00"))
+    assert ends == at("2026-11-24 00:00")
 
 
 def test_a_day_of_texts_is_the_phone_s_own() -> None:

@@ -9,10 +9,21 @@ import msgspec
 import pytest
 
 from scheduler.channels.segments import count
-from scheduler.channels.texts import REQUIRED, Rendered, Template, Texts, lint, load_texts, render, sample_link
+from scheduler.channels.texts import (
+    REQUIRED,
+    Rendered,
+    Template,
+    Texts,
+    lint,
+    lint_bring,
+    load_texts,
+    render,
+    sample_link,
+)
 from scheduler.domain.clinics import LANGUAGES, Channel, Clinic, Language
 from scheduler.domain.replies import meaning_of
 from scheduler.errors import ConfigurationError
+from scheduler.services.clinic_files import read_files
 from tests.unit.factories import NEW_YORK, make_clinic, make_visit_type
 
 DIRECTORY = Path(__file__).parents[2] / "config" / "messages"
@@ -309,6 +320,16 @@ def with_text(texts: Texts, language: Language, channel: Channel, name: str, tem
 def test_a_text_that_should_not_be_sent_is_complained_about(texts: Texts, text: str, complaint: str) -> None:
     problems = lint(with_text(texts, "en", "sms", "booked", Template(text=text)), NAME, PHONE, BASE_URL)
     assert any(complaint in problem for problem in problems), problems
+
+
+def test_what_to_bring_tells_nothing_either() -> None:
+    plain = make_visit_type(code="eval", bring={"en": "Bring your insurance card.", "es": "Traiga su tarjeta."})
+    telling = make_visit_type(code="knee", bring={"en": "Wear shorts.", "es": "Por su rodilla, pantalón corto."})
+    assert lint_bring([plain, telling]) == [
+        "bring.es of visit type knee holds the clinical word 'rodilla', and stands in emails."
+    ]
+    (file,) = read_files(DIRECTORY.parent / "clinic.toml")
+    assert lint_bring(file.visit_types) == []
 
 
 def test_accents_do_not_hide_a_clinical_word(texts: Texts) -> None:
