@@ -83,7 +83,7 @@ class _Oracle:
     def _live_through(self, events: Iterable[Event]) -> Iterator[Stretch]:
         """Go through what happens in order, hoping for its notices; yield what each visit was in turn."""
         current: dict[UUID, Stretch] = {}
-        for event in events:
+        for number, event in enumerate(events):
             if event.what == "text_consent":
                 self.consents[event.person.id].append((event.at, event.granted))
             elif event.what == "unsubscribe":
@@ -93,7 +93,7 @@ class _Oracle:
                 assert event.starts_at is not None
                 yield self._begin(current, event, booked_at=event.at)
                 if event.visit_type == "eval-run":
-                    self._notice(current[event.visit], "booked", event.at)
+                    self._notice(current[event.visit], "booked", event.at, number)
             else:
                 stretch = current.get(event.visit) if event.visit else None
                 if stretch is None or stretch.until != NEVER:
@@ -104,12 +104,12 @@ class _Oracle:
                 stretch.until = event.at
                 if event.what == "move":
                     yield self._begin(current, event, booked_at=stretch.booked_at)
-                    self._notice(current[stretch.visit], "rescheduled", event.at)
+                    self._notice(current[stretch.visit], "rescheduled", event.at, number)
                 else:
                     kind = "closure" if event.what == "close" else "cancelled_by_patient"
                     # It is told of the visit that is off, and nothing ends that.
                     gone = msgspec.structs.replace(stretch, until=NEVER)
-                    self._notice(gone, kind, event.at, expires_at=min(stretch.starts_at, event.at + DAY))
+                    self._notice(gone, kind, event.at, number, expires_at=min(stretch.starts_at, event.at + DAY))
 
     def _begin(self, current: dict[UUID, Stretch], event: Event, *, booked_at: datetime) -> Stretch:
         assert event.visit is not None
@@ -120,7 +120,10 @@ class _Oracle:
         )  # fmt: skip
         return current[event.visit]
 
-    def _notice(self, stretch: Stretch, kind: str, at: datetime, *, expires_at: datetime | None = None) -> None:
+    def _notice(
+        self, stretch: Stretch, kind: str, at: datetime, number: int, *, expires_at: datetime | None = None
+    ) -> None:
+        """Hope for a notice; of two at one moment, that of the earlier event goes by text where only one may."""
         person = stretch.person
         channels = [*(["sms"] if self._agreed(person, at) else []), *(["email"] if person.email else [])]
         for channel in channels:
@@ -132,7 +135,7 @@ class _Oracle:
                     channel=channel,
                     ready_at=at,
                     expires_at=expires_at or stretch.starts_at,
-                    order=(at, 0, stretch.visit),
+                    order=(at, 0, number),
                 )
             )
 
