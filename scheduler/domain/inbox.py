@@ -22,10 +22,12 @@ How = Literal["called", "dropped", "done"]
 # The first step of a task by its kind. One that a newer release opens is read and crossed off.
 _TASK_STEPS: dict[str, Step] = {
     "undeliverable": "call",
+    "not-reminded": "call",
     "wants-to-move": "move",
     "may-want-to-cancel": "call",
     "which-visit": "call",
     "channel-paused": "health",
+    "sent-twice": "health",
     "same-day-twice": "call",
     "call-back": "call",
 }

@@ -46,6 +46,7 @@ _TASKS = {
     "wants-to-move": "Wants another time", "may-want-to-cancel": "May want to cancel",
     "which-visit": "Said yes, to which visit?", "channel-paused": "Messages wait",
     "same-day-twice": "Two visits in one day", "call-back": "Asked to be called",
+    "not-reminded": "Nobody reminds of it", "sent-twice": "Sent twice",
 }  # fmt: skip
 
 # What a text said, in a visit's trail.
