@@ -14,7 +14,9 @@ from scheduler.store.inbox import FAILED_AND_OPEN, PERSON, SENT, visit_json
 from scheduler.store.job_runs import PLANNER
 from scheduler.store.planner import FORGOTTEN_VISITS
 
-Listing = Literal["failed", "open", "delivered", "unreceipted", "waiting", "reminders", "opted_out", "unreminded"]
+Listing = Literal[
+    "failed", "open", "delivered", "unreceipted", "left", "waiting", "reminders", "opted_out", "unreminded"
+]
 
 # In every statement: $1 the clinic, $2 the present moment, $3 the moment from which on things count.
 _ARRIVED = "(state = 'delivered' or state = 'sent' and channel = 'email')"
@@ -27,6 +29,7 @@ _MESSAGES: dict[Listing, tuple[str, str]] = {
     "open": (f"id in ({FAILED_AND_OPEN})", "finished_at desc"),
     "delivered": (f"{_ARRIVED} and finished_at >= $3", "finished_at desc"),
     "unreceipted": (f"{_UNRECEIPTED} and finished_at >= $3", "finished_at desc"),
+    "left": (f"({_ARRIVED} or {_UNRECEIPTED}) and finished_at >= $3", "finished_at desc"),
     "waiting": ("state = 'pending' and not_before <= $2", "not_before"),
     "reminders": (
         "kind = 'reminder' and state = 'pending' and not_before <= $2::timestamptz + interval '24 hours'", "not_before",

@@ -95,7 +95,7 @@ def _headline(told: ops_words.Told | None, chosen: str) -> dict[str, str] | None
 
 def _filters(chosen: str, listing: Listing) -> list[dict[str, Any]]:
     # What is open, or to come, is so whenever it began.
-    ranged = listing in ("failed", "delivered", "unreceipted", "opted_out")
+    ranged = listing in ("failed", "delivered", "unreceipted", "left", "opted_out")
     filters = [
         {
             "label": label,

@@ -20,6 +20,7 @@ LISTINGS: dict[Listing, tuple[str, str, str]] = {
     "open": ("Failed messages that need a person", "Nothing needs you.", "When"),
     "delivered": ("Delivered messages", "Nothing was delivered yet.", "When"),
     "unreceipted": ("Texts without a receipt", "Every text has its receipt.", "Sent"),
+    "left": ("Messages in the preview", "Nothing is in the preview yet.", "When"),
     "waiting": ("Messages that are due", "Nothing waits.", "Due"),
     "reminders": ("Reminders of the next 24 hours", "No reminder is due in the next 24 hours.", "Due"),
     "opted_out": ("Patients who opted out of texts", "Nobody opted out.", "When"),
@@ -173,19 +174,27 @@ def health(ops: Ops, moment: Moment) -> list[Line]:
     ]
 
 
+def _delivered(ops: Ops) -> dict[str, Any]:
+    facts, share = ops.facts, ops.facts.share_arrived
+    if ops.levels["sms"] == ops.levels["email"] == "off":
+        number, words = str(facts.arrived + facts.unreceipted), "shown in the preview instead of sent"
+        return {"number": number, "words": words, "tone": "", "listing": "left"}
+    ended = facts.arrived + facts.failed
+    receipts = f", {facts.unreceipted} without a receipt" if facts.unreceipted else ""
+    return {
+        "number": "None" if share is None else f"{share * 100:.1f}%".replace(".0%", "%"),
+        "words": f"delivered, {facts.arrived} of {ended}{receipts}" if ended else f"delivered yet{receipts}",
+        "tone": "",
+        "listing": "delivered",
+    }
+
+
 def tiles(ops: Ops, moment: Moment) -> list[dict[str, Any]]:
     """Return the four numbers with the list of rows behind each."""
-    facts, share = ops.facts, ops.facts.share_arrived
-    ended = facts.arrived + facts.failed
+    facts = ops.facts
     late = ops.levels["planner"] == "bad"
-    receipts = f", {facts.unreceipted} without a receipt" if facts.unreceipted else ""
     return [
-        {
-            "number": "None" if share is None else f"{share * 100:.1f}%".replace(".0%", "%"),
-            "words": f"delivered, {facts.arrived} of {ended}{receipts}" if ended else f"delivered yet{receipts}",
-            "tone": "",
-            "listing": "delivered",
-        },
+        _delivered(ops),
         {
             "number": str(facts.failed),
             "words": f"failed, {counted(facts.open, 'needs', 'need')} a person" if facts.open else "failed",
