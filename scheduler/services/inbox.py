@@ -17,7 +17,7 @@ from scheduler.services.desk_tasks import handle_task
 from scheduler.services.inbound import handle_inbound
 from scheduler.services.messages import find_message, handle, resend
 from scheduler.services.patients import Agreement, PatientChange, change_patient, find_patient, record_consent
-from scheduler.services.readings import note_reading
+from scheduler.services.readings import note_reading, note_watching
 from scheduler.store import inbox as store
 from scheduler.store.connections import Connection
 from scheduler.store.inbox import Phone
@@ -55,7 +55,7 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
 async def read_inbox(connection: Connection, clinic: Clinic, *, actor: Actor, now: datetime) -> Inbox:
     """Return what is open, and note who read it."""
     items = await store.list_items(connection, clinic.id, now=now, limit=SHOWN)
-    await note_reading(connection, clinic, actor, "inbox.listed", (person.id for person in _people(items)))
+    await note_watching(connection, clinic, actor, "inbox.listed", (person.id for person in _people(items)), now=now)
     return Inbox(items=items, counts=await store.count_items(connection, clinic.id))
 
 

@@ -10,7 +10,7 @@ from scheduler.domain.clinics import Channel, Clinic
 from scheduler.domain.inbox import Row
 from scheduler.domain.ops import CheckName, Facts, Level, judge
 from scheduler.services.planner import PLAN_SECONDS
-from scheduler.services.readings import note_reading
+from scheduler.services.readings import note_watching
 from scheduler.store import ops as store
 from scheduler.store.connections import Connection
 from scheduler.store.ops import Listing
@@ -41,6 +41,6 @@ async def read_ops(
     facts = await store.fetch_facts(connection, clinic.id, now=now, since=since)
     rows = await store.list_rows(connection, clinic.id, listing, now=now, since=since, limit=SHOWN)
     people = (person.id for row in rows for person in row.people)
-    await note_reading(connection, clinic, actor, "ops.listed", people, listing=listing)
+    await note_watching(connection, clinic, actor, "ops.listed", people, now=now, listing=listing)
     levels = judge(facts, now, plan_every=timedelta(seconds=PLAN_SECONDS), previewed=previewed)
     return Ops(facts=facts, levels=levels, rows=rows)

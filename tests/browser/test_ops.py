@@ -189,6 +189,21 @@ async def test_three_calls_take_two_clicks_each(site: Site, open_page: OpenPage)
         await expect(things).to_have_count(left)
 
 
+async def test_a_visit_opens_on_the_board_and_another_time_is_looked_for_there(site: Site, open_page: OpenPage) -> None:
+    people = await a_busy_day(site)
+    await site.text_in(people["kim"].phone, "R")
+    page = await open_page(new=True)
+    await sign_in(page, site)
+    await page.goto(INBOX)
+    wish = page.locator(".thing", has_text="Wants another time")
+    await wish.locator(".beside a").click()
+    await expect(page).to_have_title(re.compile("^A visit"))
+    await expect(page.locator("#rail")).to_contain_text("Kim")
+    await page.go_back()
+    await wish.get_by_role("link", name="Find a new time for Kim A.").click()
+    await expect(page).to_have_title(re.compile("^Move a visit"))
+
+
 async def test_what_comes_in_meanwhile_is_said_and_moves_nothing(site: Site, open_page: OpenPage) -> None:
     await healthy(site)
     page = await open_page(new=True)

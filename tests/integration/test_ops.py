@@ -234,9 +234,10 @@ async def test_who_looked_at_whose_rows_is_noted(
     line: Line, screen: Screen, desk: httpx.AsyncClient, clinic: Clinic
 ) -> None:
     await a_busy_day(line, desk, clinic)
-    await screen.open("/staff/ops")
-    row = await line.pool.fetchrow("select actor, details from audit_events where action = 'ops.listed'")
-    assert row is not None
+    # A page that asks again by itself is one look.
+    for _ in range(3):
+        await screen.open("/staff/ops", **{"X-Automatic": "true"})
+    [row] = await line.pool.fetch("select actor, details from audit_events where action = 'ops.listed'")
     assert row["actor"].startswith("staff:")
     assert len(row["details"]["patients"]) == 1
 
