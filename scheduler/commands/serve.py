@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import socket
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import uvloop
 from granian.constants import HTTPModes, Interfaces
@@ -20,6 +20,9 @@ from granian.server.embed import Server
 
 from scheduler.errors import ConfigurationError
 from scheduler.settings import Settings
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 # The read end of a pipe whose other end the starter holds. It closes when the starter ends, however it ends.
 PARENT_PIPE = "PARENT_PIPE"
@@ -43,7 +46,7 @@ def run_web(settings: Settings) -> None:
     refuse_taken_port(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings))
+            runner.run(_web(settings))
     except BaseExceptionGroup as group:
         # Litestar opens the application inside a group of tasks, which wraps what went wrong.
         refusal = group.subgroup(ConfigurationError)
@@ -73,11 +76,9 @@ def refuse_taken_port(settings: Settings) -> None:
         ) from None
 
 
-async def _serve(settings: Settings) -> None:
-    from scheduler.app import create_app
-
+async def serve(app: "Litestar", settings: Settings) -> None:
+    """Answer for an application on HOST and PORT, for as long as its lifespan, until told to stop."""
     stop = _told_to_stop()
-    app = create_app(settings)
     server = Server(
         app,
         address=settings.host,
@@ -112,6 +113,12 @@ def _first(problem: BaseException) -> BaseException:
     while isinstance(problem, BaseExceptionGroup):
         problem = cast("BaseExceptionGroup[BaseException]", problem).exceptions[0]
     return problem
+
+
+async def _web(settings: Settings) -> None:
+    from scheduler.app import create_app
+
+    await serve(create_app(settings), settings)
 
 
 async def _work(settings: Settings) -> None:

@@ -53,7 +53,12 @@ def day_stretch(day: date, zone: ZoneInfo, *hours: TherapistCalendar) -> Span:
 
     ``hours`` are a therapist's before the change and after it.
     """
-    ends = [span[1] for each in hours for window in windows_on(each, day) for span in wall_spans(day, *window, zone)]
+    ends = [
+        span[1]
+        for each in hours
+        for window in windows_on(each.weekly, each.overrides, day)
+        for span in wall_spans(day, *window, zone)
+    ]
     return day_start(day, zone), max([day_end(day, zone), *ends])
 
 

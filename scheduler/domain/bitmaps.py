@@ -1,10 +1,8 @@
 """Sets of minutes as big integers: bit i of a set that begins at epoch minute ``start`` is minute start + i."""
 
 from collections.abc import Iterable
-from functools import lru_cache
-from zoneinfo import ZoneInfo
 
-from scheduler.domain.times import Span, day_pieces, local_dates
+from scheduler.domain.times import Span
 
 
 def everything(bounds: Span) -> int:
@@ -37,16 +35,6 @@ def free_for(bits: int, length: int) -> int:
     return bits
 
 
-def positions(bits: int) -> list[int]:
-    """Return the positions of the set bits, lowest first."""
-    found: list[int] = []
-    while bits:
-        lowest = bits & -bits
-        found.append(lowest.bit_length() - 1)
-        bits ^= lowest
-    return found
-
-
 def runs(bits: int) -> list[Span]:
     """Return the stretches of consecutive set bits, [first, last), lowest first."""
     found: list[Span] = []
@@ -56,22 +44,3 @@ def runs(bits: int) -> list[Span]:
         found.append((first, first + length))
         bits &= ~(((1 << length) - 1) << first)
     return found
-
-
-@lru_cache(maxsize=512)
-def clock_grid(bounds: Span, zone: ZoneInfo, grid_minutes: int) -> int:
-    """Return the minutes whose wall-clock time in the zone is a multiple of the grid, counted from local midnight."""
-    bits = 0
-    for day in local_dates(*bounds, zone):
-        for first, wall, length in day_pieces(day, zone):
-            lead = -wall % grid_minutes
-            count = max(0, -(-(length - lead) // grid_minutes))
-            pattern = _repeated(grid_minutes, count) << lead
-            shift = first - bounds[0]
-            bits |= pattern << shift if shift >= 0 else pattern >> -shift
-    return bits & everything(bounds)
-
-
-def _repeated(step: int, count: int) -> int:
-    """Return ``count`` bits, ``step`` apart, the lowest at 0."""
-    return ((1 << (step * count)) - 1) // ((1 << step) - 1)

@@ -1,14 +1,18 @@
 """What can be known of a clinic in a stretch of instants: who works when, and what is taken."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from scheduler.domain.bitmaps import everything, span_bits, union
-from scheduler.domain.times import DAY, Span, day_end, day_start, instant_at, local_dates, overlap, wall_spans
+from scheduler.domain.times import DAY, Span, day_end, day_start, local_date, overlap, wall_spans
+
+# Wall-clock windows, in minutes, that hold on a date instead of the usual ones.
+Dated = Mapping[date, Sequence[Span]]
 
 
 class WeeklyWindow(msgspec.Struct, frozen=True):
@@ -81,40 +85,68 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         return self.start, self.end
 
 
-def windows_on(therapist: TherapistCalendar, day: date) -> Sequence[Span]:
+def windows_on(weekly: Iterable[WeeklyWindow], overrides: Dated, day: date) -> Sequence[Span]:
     """Return the wall-clock windows that begin on a date: its override's, or else the weekly ones."""
-    override = therapist.overrides.get(day)
+    override = overrides.get(day)
     if override is not None:
         return override
+    weekday = day.isoweekday()
     return [
         (window.starts, window.ends)
-        for window in therapist.weekly
-        if window.weekday == day.isoweekday() and window.valid_from <= day <= window.valid_until
+        for window in weekly
+        if window.weekday == weekday and window.valid_from <= day <= window.valid_until
     ]
 
 
 def hours_spans(calendar: Calendar, zone: ZoneInfo, therapist: TherapistCalendar) -> list[Span]:
-    """Return a therapist's hours as instants, whatever closures and time off take from them.
+    """Return a therapist's hours as instants, whatever closures and time off take from them."""
+    days = local_date(calendar.start, zone), local_date(calendar.end, zone)
+    return _hours_spans(therapist.weekly, therapist.overrides, days, zone)
 
-    A window that runs past midnight belongs to the date it begins on, so the date before the calendar is looked at
-    too.
+
+def working_spans(calendar: Calendar, zone: ZoneInfo, therapist: TherapistCalendar) -> tuple[Span, ...]:
+    """Return a therapist's working instants, time off aside, in order; what touches or overlaps is one span.
+
+    They are the hours, cut by the clinic's closures. A closure cuts by the date that the clocks show.
     """
-    first_day = instant_at(calendar.start, zone).date() - timedelta(days=1)
+    days = local_date(calendar.start, zone), local_date(calendar.end, zone)
+    return _working_spans(tuple(therapist.weekly), _frozen(therapist.overrides), _frozen(calendar.closures), days, zone)
+
+
+def _frozen(dated: Dated) -> tuple[tuple[date, tuple[Span, ...]], ...]:
+    return tuple((day, tuple((starts, ends) for starts, ends in spans)) for day, spans in dated.items())
+
+
+@lru_cache(maxsize=2048)
+def _working_spans(
+    weekly: tuple[WeeklyWindow, ...],
+    overrides: tuple[tuple[date, tuple[Span, ...]], ...],
+    closures: tuple[tuple[date, tuple[Span, ...]], ...],
+    days: tuple[date, date],
+    zone: ZoneInfo,
+) -> tuple[Span, ...]:
+    """Return the working instants of these hours, which are the same from one question to the next."""
+    spans = _within_closures(_hours_spans(weekly, dict(overrides), days, zone), dict(closures), zone)
+    merged: list[Span] = []
+    for starts, ends in sorted(spans):
+        if merged and starts <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(ends, merged[-1][1]))
+        else:
+            merged.append((starts, ends))
+    return tuple(merged)
+
+
+def _hours_spans(
+    weekly: Sequence[WeeklyWindow], overrides: Dated, days: tuple[date, date], zone: ZoneInfo
+) -> list[Span]:
+    # A window that runs past midnight belongs to the date it begins on, so the date before is looked at too.
+    first_day = days[0] - timedelta(days=1)
     return [
         span
-        for day in [first_day, *local_dates(calendar.start, calendar.end, zone)]
-        for starts, ends in windows_on(therapist, day)
+        for day in (first_day + timedelta(days=offset) for offset in range((days[1] - first_day).days + 1))
+        for starts, ends in windows_on(weekly, overrides, day)
         for span in wall_spans(day, starts, ends, zone)
     ]
-
-
-def working_spans(calendar: Calendar, zone: ZoneInfo, therapist: TherapistCalendar) -> list[Span]:
-    """Return a therapist's working instants: weekly windows or the date's override, cut by the clinic's closures.
-
-    A closure cuts by the date that the clocks show.
-    """
-    spans = hours_spans(calendar, zone, therapist)
-    return _within_closures(spans, calendar.closures, zone) if calendar.closures else spans
 
 
 def working_minutes(calendar: Calendar, zone: ZoneInfo, therapist: TherapistCalendar) -> int:
@@ -139,7 +171,7 @@ def works_through(calendar: Calendar, zone: ZoneInfo, therapist: TherapistCalend
     return working_minutes(narrow, zone, therapist) == everything(span)
 
 
-def _within_closures(spans: list[Span], closures: dict[date, Sequence[Span]], zone: ZoneInfo) -> list[Span]:
+def _within_closures(spans: list[Span], closures: Dated, zone: ZoneInfo) -> list[Span]:
     for day, windows in closures.items():
         closed = (day_start(day, zone), day_end(day, zone))
         allowed = [piece for starts, ends in windows for piece in wall_spans(day, starts, ends, zone)]

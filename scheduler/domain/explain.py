@@ -15,14 +15,15 @@ from scheduler.domain.availability import (
     earliest_start,
     latest_start,
     qualified,
+    reach_within_hours,
     starts_with_equipment,
     starts_with_room,
-    starts_within,
     with_buffers,
 )
-from scheduler.domain.bitmaps import clock_grid, everything, positions, span_bits, union
+from scheduler.domain.bitmaps import everything, free_for, span_bits, union
 from scheduler.domain.calendars import Calendar, TherapistCalendar, closed_minutes, hours_spans
 from scheduler.domain.clinics import Clinic, VisitType
+from scheduler.domain.starts import chosen, clock_grid
 from scheduler.domain.times import Span, day_end, day_start, epoch_minute, overlap
 
 # In the order in which they are told: what no other start of the day would help with comes first.
@@ -94,14 +95,14 @@ def explain(
     stands for their ``busy``, which does not know with what.
     """
     blocked = _blocked(calendar, clinic, visit_type, therapist, now)
-    starts = clock_grid(calendar.bounds, clinic.zone, clinic.settings.grid_minutes)
-    starts &= span_bits(calendar.bounds, (day_start(day, clinic.zone), day_end(day, clinic.zone)))
+    first, last = day_start(day, clinic.zone), day_end(day, clinic.zone) - 1
     explained: list[ExplainedStart] = []
-    for bit in positions(starts):
-        start = calendar.start + bit
+    for start in chosen(*clock_grid(first, last, clinic.zone, clinic.settings.grid_minutes)):
         own_time = (start, start + visit_type.duration_minutes)
         in_the_way = tuple(each for each in taken if overlap(with_buffers(visit_type, start), each.span))
-        reasons: set[Reason] = {reason for reason, minutes in blocked.items() if minutes >> bit & 1}
+        reasons: set[Reason] = {
+            reason for reason, minutes in blocked.items() if minutes >> (start - calendar.start) & 1
+        }
         reasons |= {_clash(own_time, each) for each in in_the_way}
         explained.append(
             ExplainedStart(
@@ -117,8 +118,9 @@ def explain(
 def _blocked(
     calendar: Calendar, clinic: Clinic, visit_type: VisitType, therapist: TherapistCalendar, now: datetime
 ) -> dict[Reason, int]:
-    """Return by reason the set of starts that it rules out, all but what the therapist is busy with."""
+    """Return by reason the minutes of the calendar that it rules out, all but what the therapist is busy with."""
     bounds, zone = calendar.bounds, clinic.zone
+    minutes_of_calendar = range(*bounds)
     weekly = union(bounds, hours_spans(calendar, zone, msgspec.structs.replace(therapist, overrides={})))
     hours = union(bounds, hours_spans(calendar, zone, therapist))
     # Every minute outside working time is in at least one of these.
@@ -128,15 +130,15 @@ def _blocked(
         "override": weekly & ~hours,
         "outside-hours": everything(bounds) & ~weekly & ~hours,
     }
-    buffers = clinic.settings.buffers_within_hours
+    before, after = reach_within_hours(clinic, visit_type)
     able: dict[Reason, int] = {
-        reason: starts_within(everything(bounds) & ~minutes, visit_type, buffers=buffers)
+        reason: free_for(everything(bounds) & ~minutes, before + after) << before
         for reason, minutes in not_working.items()
     }
     able["past"] = span_bits(bounds, (epoch_minute(now), calendar.end))
     able["not-qualified"] = everything(bounds) if qualified(clinic, visit_type, therapist) else 0
-    able["no-room"] = starts_with_room(calendar, visit_type)
-    able["no-equipment"] = starts_with_equipment(calendar, visit_type)
+    able["no-room"] = starts_with_room(calendar, visit_type, minutes_of_calendar)
+    able["no-equipment"] = starts_with_equipment(calendar, visit_type, minutes_of_calendar)
     return {reason: everything(bounds) & ~starts for reason, starts in able.items()}
 
 

@@ -6,7 +6,7 @@ year follow: a wall time that the spring change skips covers nothing, one that t
 both of its instants.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -21,9 +21,17 @@ def epoch_minute(instant: datetime) -> int:
     return int(instant.timestamp() // 60)
 
 
-def instant_at(minute: int, zone: ZoneInfo) -> datetime:
+# The same starts are told again and again: each is asked of the zone once.
+@lru_cache(maxsize=16_384)
+def instant_at(minute: int, zone: tzinfo) -> datetime:
     """Return the aware datetime, in the zone, of an epoch minute."""
     return datetime.fromtimestamp(minute * 60, zone)
+
+
+@lru_cache(maxsize=4096)
+def local_date(minute: int, zone: ZoneInfo) -> date:
+    """Return the date that the clinic's clocks show at an epoch minute."""
+    return instant_at(minute, zone).date()
 
 
 def is_whole_minute(instant: datetime) -> bool:

@@ -1,7 +1,9 @@
 """What is open: slots for a stretch of time, counts by day, and the nearest ones to a wish that failed."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from functools import cached_property
 from uuid import UUID
 
 import msgspec
@@ -11,7 +13,7 @@ from scheduler.domain.clinics import Clinic, Place, Therapist, VisitType
 from scheduler.domain.times import DAY, Span, day_end, day_start, epoch_minute, instant_at
 from scheduler.domain.visits import Visit
 from scheduler.errors import NotBookableOnline
-from scheduler.store.availability import load_calendar
+from scheduler.store.availability import CalendarRows, calendar_of, fetch_calendar
 from scheduler.store.connections import Connection
 
 ALTERNATIVES = 5
@@ -33,6 +35,28 @@ class OpenSlots(msgspec.Struct, frozen=True, kw_only=True):
 
     items: Sequence[Slot]
     next_available: datetime | None
+
+
+class _Found(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """The openings of a span, and what they follow from."""
+
+    clinic: Clinic
+    visit_type: VisitType
+    read: CalendarRows | None
+    therapists: Sequence[str]
+    openings: Sequence[Opening]
+
+    @cached_property
+    def slots(self) -> list[Slot]:
+        return _slots(self.clinic, self.visit_type, self.openings, self.therapists)
+
+
+# What was found lately, by question. The database is asked every time all the same; but where it says what it said
+# before, the same follows from it. Between two bookings the same days are looked at again and again, and all who lose
+# a race for a slot ask for the same alternatives.
+_lately: OrderedDict[tuple[UUID, str, UUID | None, UUID | None, int, int], _Found] = OrderedDict()
+_MOST_REMEMBERED = 256
+_MOST_OPENINGS = 1000
 
 
 class DayCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,16 +85,14 @@ async def list_slots(
     place is looked for: its own does not stand in its way, other visits of its patient do. Raises NotBookableOnline.
     """
     _check_online(visit_type, staff=staff)
-    openings, calendar_therapists = await _openings(
-        connection, clinic, visit_type, within, now, therapist=therapist, staff=staff, moving=moving
-    )
-    next_start = openings[0].start if openings else None
+    found = await _find(connection, clinic, visit_type, within, now, therapist=therapist, staff=staff, moving=moving)
+    next_start = found.openings[0].start if found.openings else None
     if next_start is None:
         next_start = await next_opening(
             connection, clinic, visit_type, after=within[0], now=now, therapist=therapist, staff=staff, moving=moving
         )
     return OpenSlots(
-        items=_slots(clinic, visit_type, openings[:limit], calendar_therapists),
+        items=found.slots[:limit],
         next_available=None if next_start is None else instant_at(next_start, clinic.zone),
     )
 
@@ -88,9 +110,9 @@ async def count_days(
     """Return for each of a run of clinic dates how many starts are open, and the first. Raises NotBookableOnline."""
     _check_online(visit_type, staff=staff)
     within = (day_start(days[0], clinic.zone), day_end(days[-1], clinic.zone))
-    openings, _ = await _openings(connection, clinic, visit_type, within, now, therapist=therapist, staff=staff)
+    found = await _find(connection, clinic, visit_type, within, now, therapist=therapist, staff=staff)
     by_day: dict[date, list[int]] = {day: [] for day in days}
-    for start in dict.fromkeys(opening.start for opening in openings):
+    for start in dict.fromkeys(opening.start for opening in found.openings):
         by_day[instant_at(start, clinic.zone).date()].append(start)
     return [
         DayCount(date=day, open=len(starts), first=instant_at(starts[0], clinic.zone) if starts else None)
@@ -118,11 +140,11 @@ async def next_opening(
     # The first week nearly always has one; the rest of the horizon is asked for only when it has not.
     for span in ((start, min(start + 7 * DAY, horizon)), (start + 7 * DAY - visit_type.duration_minutes, horizon)):
         if span[0] < span[1]:
-            openings, _ = await _openings(
+            found = await _find(
                 connection, clinic, visit_type, span, now, therapist=therapist, staff=staff, moving=moving
             )
-            if openings:
-                return openings[0].start
+            if found.openings:
+                return found.openings[0].start
     return None
 
 
@@ -150,18 +172,19 @@ async def alternatives(
     center = max(start, _earliest(visit_type, now, staff=staff))
     center = min(center, latest_start(visit_type, clinic, now))
     for within in ((center - _NEARBY[0], center + _NEARBY[1]), (center - _NEARBY[0], center + 60 * DAY)):
-        openings, therapists = await _openings(
+        found = await _find(
             connection, clinic, visit_type, within, now, room=room, patient_id=patient_id, elsewhere=elsewhere,
             moving=moving, staff=staff,
         )  # fmt: skip
+        openings = found.openings
         if therapist is not None:
-            openings = [one for one in openings if therapists[one.therapist] == therapist.code] or openings
+            openings = [one for one in openings if found.therapists[one.therapist] == therapist.code] or openings
         if openings:
-            return _slots(clinic, visit_type, nearest(openings, start, ALTERNATIVES), therapists)
+            return _slots(clinic, visit_type, nearest(openings, start, ALTERNATIVES), found.therapists)
     return []
 
 
-async def _openings(
+async def _find(
     connection: Connection,
     clinic: Clinic,
     visit_type: VisitType,
@@ -174,36 +197,52 @@ async def _openings(
     elsewhere: Sequence[Span] = (),
     moving: Visit | None = None,
     staff: bool,
-) -> tuple[list[Opening], list[str]]:
-    """Return the openings of a span and the codes of the therapists that they number; the rest as in callers."""
-    earliest = _earliest(visit_type, now, staff=staff)
-    ends = within[1]
+) -> _Found:
+    """Return the openings of a span; the rest as in callers."""
+    start, end = max(within[0], _earliest(visit_type, now, staff=staff)), within[1]
     if not staff:
-        ends = min(ends, latest_start(visit_type, clinic, now) - 1 + visit_type.duration_minutes)
-    span = (max(within[0], earliest), ends)
-    if span[0] >= span[1]:
-        return [], []
-    calendar = await load_calendar(
+        end = min(end, latest_start(visit_type, clinic, now) - 1 + visit_type.duration_minutes)
+    if start >= end:
+        return _Found(clinic=clinic, visit_type=visit_type, read=None, therapists=(), openings=())
+    read = await fetch_calendar(
         connection,
         clinic,
         visit_type,
-        calendar_bounds(visit_type, *span),
+        calendar_bounds(visit_type, start, end),
         therapist_id=therapist.id if therapist else None,
         patient_id=moving.patient_id if moving else patient_id,
         without_visit=moving.id if moving else None,
     )
+    question = (clinic.id, visit_type.code, therapist.id if therapist else None, room.id if room else None, start, end)
+    known = _lately.get(question) if moving is None and not elsewhere else None
+    if known is not None and known.clinic is clinic and known.read == read:
+        _lately.move_to_end(question)
+        return known
+    calendar = calendar_of(read)
     calendar = msgspec.structs.replace(
         calendar,
         rooms=[each for each in calendar.rooms if room is None or each.id == room.id],
         patient_busy=[*calendar.patient_busy, *elsewhere],
     )
-    openings = open_starts(calendar, clinic, visit_type, within=span, earliest=earliest)
+    openings = open_starts(calendar, clinic, visit_type, within=(start, end))
     therapists = [each.id for each in calendar.therapists]
     if moving is not None:
         # To be where it is already is no move.
         stays = (epoch_minute(moving.starts_at), moving.therapist_id)
         openings = [one for one in openings if (one.start, therapists[one.therapist]) != stays]
-    return openings, [clinic.therapist_code(therapist_id) for therapist_id in therapists]
+    found = _Found(
+        clinic=clinic,
+        visit_type=visit_type,
+        read=read,
+        therapists=[clinic.therapist_code(therapist_id) for therapist_id in therapists],
+        openings=openings,
+    )
+    if moving is None and not elsewhere and len(openings) <= _MOST_OPENINGS:
+        _lately[question] = found
+        _lately.move_to_end(question)
+        if len(_lately) > _MOST_REMEMBERED:
+            _lately.popitem(last=False)
+    return found
 
 
 def _earliest(visit_type: VisitType, now: datetime, *, staff: bool) -> int:

@@ -92,19 +92,29 @@ async def _spend(
     A refusal costs nothing until it is over.
     """
     lease = _lease(leases, (clinic.id, name, client))
+    if _spent(lease):
+        return
     # Whoever asks for many things at once waits here for one lease instead of taking one for each.
     async with lease.lock:
+        if _spent(lease):
+            return
         now = time.monotonic()
-        if lease.left == 0 or now >= lease.lapses_at:
-            if now < lease.refused_until:
-                raise RateLimited(retry_after_seconds=math.ceil(lease.refused_until - now))
-            async with reading(pool) as connection:
-                wait = await store.take(connection, clinic.id, name, client, units=units, most=most, seconds=_MINUTE)
-            if wait:
-                lease.left, lease.refused_until = 0, now + wait
-                raise RateLimited(retry_after_seconds=math.ceil(wait))
-            lease.left, lease.lapses_at = units, now + _MINUTE
-        lease.left -= 1
+        if now < lease.refused_until:
+            raise RateLimited(retry_after_seconds=math.ceil(lease.refused_until - now))
+        async with reading(pool) as connection:
+            wait = await store.take(connection, clinic.id, name, client, units=units, most=most, seconds=_MINUTE)
+        if wait:
+            lease.left, lease.refused_until = 0, now + wait
+            raise RateLimited(retry_after_seconds=math.ceil(wait))
+        lease.left, lease.lapses_at = units - 1, now + _MINUTE
+
+
+def _spent(lease: Lease) -> bool:
+    """Use up one of what is left of a lease, or return False where nothing is."""
+    if lease.left == 0 or time.monotonic() >= lease.lapses_at:
+        return False
+    lease.left -= 1
+    return True
 
 
 def _lease(leases: Leases, key: tuple[UUID, str, bytes]) -> Lease:

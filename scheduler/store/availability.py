@@ -1,61 +1,84 @@
-"""Everything that decides whether a visit fits, read in one round trip as arrays of integers."""
+"""Everything that decides whether a visit fits, read in one round trip as packed integers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, timedelta
+from functools import lru_cache
+from struct import iter_unpack
+from typing import Any
 from uuid import UUID
+
+import asyncpg
+import msgspec
 
 from scheduler.domain.calendars import Calendar, PlaceCalendar, TherapistCalendar, WeeklyWindow
 from scheduler.domain.clinics import Clinic, VisitType
-from scheduler.domain.times import Span, instant_at, local_dates
+from scheduler.domain.times import Span, instant_at, local_date
 from scheduler.store.connections import Connection
 
-# Minutes are counted from the epoch for instants and from local midnight for windows; dates are counted from $4.
-# Holds count while the database's clock says that they have not run out.
-_CALENDAR = """
-with taken as (
-    select resource_id, array_agg(array[(extract(epoch from lower(during)) / 60)::int4,
-                                        (extract(epoch from upper(during)) / 60)::int4]) as spans
-    from (
-        select resource_id, visit_id, kind, expires_at, during from occupancy
-        where clinic_id = $1 and during && tstzrange($2, $3) and not overbooked
-        union all
-        select resource_id, visit_id, kind, expires_at, during from occupancy
-        where clinic_id = $1 and during && tstzrange($2, $3) and overbooked
-    ) as occupied
-    where (kind = 'visit' or expires_at > now()) and visit_id is distinct from $9
-    group by resource_id
+
+def _packed(*columns: str) -> str:
+    """Return the aggregate of integer columns as bytes, which cost neither side what an array does."""
+    return f"string_agg({' || '.join(f'int4send({column})' for column in columns)}, '')"
+
+
+def _busy(resource: str) -> str:
+    """Return the look-up of the epoch minutes between which something keeps a resource busy.
+
+    Nothing takes longer than a day, so an index by resource and beginning finds it. Holds count while the database's
+    clock says that they have not run out.
+    """
+    begins, ends = (f"(date_part('epoch', {bound}(during)) / 60)::int4" for bound in ("lower", "upper"))
+    return f"""(select {_packed(begins, ends)} from occupancy
+        where occupancy.clinic_id = $1 and resource_id = {resource}
+            and lower(during) > $2::timestamptz - interval '24 hours' and lower(during) < $3 and upper(during) > $2
+            and (kind = 'visit' or expires_at > now()) and visit_id is distinct from $9)"""
+
+
+_WINDOWS = _packed(
+    "weekday", "starts_minute", "ends_minute", "greatest(valid_from, $4) - $4", "least(valid_until, $5) - $4"
 )
-select 'therapist' as what, therapists.id, '' as kind, position, taken.spans as busy,
-    (select array_agg(array[weekday, starts_minute, ends_minute, greatest(valid_from, $4) - $4,
-                            least(valid_until, $5) - $4])
-     from working_windows where clinic_id = $1 and therapist_id = therapists.id
-        and valid_from <= $5 and valid_until >= $4) as weekly,
-    (select array_agg(array[date - $4, coalesce(lower(part), 0), coalesce(upper(part), 0)])
-     from overrides left join lateral unnest(windows) as part on true
+_DATED = _packed("date - $4", "coalesce(lower(part), 0)", "coalesce(upper(part), 0)")
+_ABSENT = _packed(
+    "floor(date_part('epoch', lower(during)) / 60)::int4", "ceil(date_part('epoch', upper(during)) / 60)::int4"
+)
+
+# Minutes are counted from the epoch for instants and from local midnight for windows; dates are counted from $4.
+_CALENDAR = f"""
+select 'therapist' as what, id, '' as kind, position, {_busy("therapists.id")} as busy,
+    (select {_WINDOWS} from working_windows
+     where clinic_id = $1 and therapist_id = therapists.id and valid_from <= $5 and valid_until >= $4) as weekly,
+    (select {_DATED} from overrides left join lateral unnest(windows) as part on true
      where clinic_id = $1 and therapist_id = therapists.id and date between $4 and $5 and not removed) as dated,
-    (select array_agg(array[floor(extract(epoch from lower(during)) / 60)::int4,
-                            ceil(extract(epoch from upper(during)) / 60)::int4])
-     from time_off where clinic_id = $1 and therapist_id = therapists.id and during && tstzrange($2, $3)) as absent,
+    (select {_ABSENT} from time_off
+     where clinic_id = $1 and therapist_id = therapists.id and during && tstzrange($2, $3)) as absent,
     coalesce(credential in ('PT', $11), true) and exists (
         select 1 from therapist_visit_types
         where clinic_id = $1 and therapist_id = therapists.id and visit_type = $12) as performs
-from therapists left join taken on resource_id = id
-where clinic_id = $1 and active and ($6::uuid is null or id = $6)
+from therapists where clinic_id = $1 and active and ($6::uuid is null or id = $6)
 union all
-select 'room', id, kind, position, spans, null, null, null, null
-from rooms left join taken on resource_id = id where clinic_id = $1 and active and kind = $7
+select 'room', id, kind, position, {_busy("rooms.id")}, null, null, null, null
+from rooms where clinic_id = $1 and active and kind = $7
 union all
-select 'equipment', id, kind, position, spans, null, null, null, null
-from equipment left join taken on resource_id = id where clinic_id = $1 and active and kind = any($8::text[])
+select 'equipment', id, kind, position, {_busy("equipment.id")}, null, null, null, null
+from equipment where clinic_id = $1 and active and kind = any($8::text[])
 union all
-select 'closure', null, '', 0, null, null,
-    array_agg(array[date - $4, coalesce(lower(part), 0), coalesce(upper(part), 0)]), null, null
+select 'closure', null, '', 0, null, null, {_DATED}, null, null
 from closures left join lateral unnest(windows) as part on true
 where clinic_id = $1 and date between $4 and $5 and not removed
 union all
-select 'patient', resource_id, '', 0, spans, null, null, null, null from taken where resource_id = $10
+select 'patient', $10, '', 0, busy, null, null, null, null from (select {_busy("$10")} as busy) as own
+where busy is not null
 order by position
 """
+
+
+class CalendarRows(msgspec.Struct, frozen=True, kw_only=True):
+    """A calendar as it was read: two that are equal make the same ``Calendar``."""
+
+    start: int
+    end: int
+    first_day: date
+    rows: list[asyncpg.Record]
 
 
 async def load_calendar(
@@ -72,17 +95,35 @@ async def load_calendar(
 
     ``without_visit`` leaves out what that visit takes, for a visit that is to move.
     """
+    return calendar_of(
+        await fetch_calendar(
+            connection, clinic, visit_type, bounds, therapist_id=therapist_id, patient_id=patient_id,
+            without_visit=without_visit,
+        )
+    )  # fmt: skip
+
+
+async def fetch_calendar(
+    connection: Connection,
+    clinic: Clinic,
+    visit_type: VisitType,
+    bounds: Span,
+    *,
+    therapist_id: UUID | None = None,
+    patient_id: UUID | None = None,
+    without_visit: UUID | None = None,
+) -> CalendarRows:
+    """Read what ``load_calendar`` returns."""
     start, end = bounds
-    days = local_dates(start, end, clinic.zone)
     # The day before matters as well: a window of it may run past midnight.
-    first_day = days[0] - timedelta(days=1)
+    first_day = local_date(start, clinic.zone) - timedelta(days=1)
     rows = await connection.fetch(
         _CALENDAR,
         clinic.id,
-        instant_at(start, clinic.zone).astimezone(UTC),
-        instant_at(end, clinic.zone).astimezone(UTC),
+        instant_at(start, UTC),
+        instant_at(end, UTC),
         first_day,
-        days[-1],
+        local_date(end - 1, clinic.zone),
         therapist_id,
         visit_type.room_kind,
         visit_type.equipment_kinds,
@@ -91,33 +132,37 @@ async def load_calendar(
         visit_type.credential,
         visit_type.code,
     )
+    return CalendarRows(start=start, end=end, first_day=first_day, rows=rows)
+
+
+def calendar_of(read: CalendarRows) -> Calendar:
+    """Return the calendar that was read."""
     places: dict[str, list[PlaceCalendar]] = {"room": [], "equipment": []}
     therapists: list[TherapistCalendar] = []
     closures: dict[date, Sequence[Span]] = {}
     patient_busy: Sequence[Span] = ()
-    for row in rows:
-        busy = row["busy"] or ()
-        match row["what"]:
+    for what, resource_id, kind, _, busy, weekly, dated, absent, performs in read.rows:
+        match what:
             case "therapist":
                 therapists.append(
                     TherapistCalendar(
-                        id=row["id"],
-                        weekly=[_weekly(window, first_day) for window in row["weekly"] or ()],
-                        overrides=_by_date(row["dated"], first_day),
-                        time_off=row["absent"] or (),
-                        busy=busy,
-                        performs=row["performs"],
+                        id=resource_id,
+                        weekly=_weekly(weekly or b"", read.first_day),
+                        overrides=_by_date(dated, read.first_day),
+                        time_off=_spans(absent),
+                        busy=_spans(busy),
+                        performs=performs,
                     )
                 )
             case "closure":
-                closures = _by_date(row["dated"], first_day)
+                closures = _by_date(dated, read.first_day)
             case "patient":
-                patient_busy = busy
-            case what:
-                places[what].append(PlaceCalendar(id=row["id"], kind=row["kind"], busy=busy))
+                patient_busy = _spans(busy)
+            case _:
+                places[what].append(PlaceCalendar(id=resource_id, kind=kind, busy=_spans(busy)))
     return Calendar(
-        start=start,
-        end=end,
+        start=read.start,
+        end=read.end,
         therapists=therapists,
         rooms=places["room"],
         equipment=places["equipment"],
@@ -126,17 +171,29 @@ async def load_calendar(
     )
 
 
-def _weekly(window: list[int], first_day: date) -> WeeklyWindow:
-    weekday, starts, ends, valid_from, valid_until = window
-    return WeeklyWindow(
-        weekday, starts, ends, first_day + timedelta(days=valid_from), first_day + timedelta(days=valid_until)
+def _unpacked(columns: int, packed: bytes | None) -> Iterator[tuple[Any, ...]]:
+    return iter_unpack(f">{columns}i", packed or b"")
+
+
+def _spans(packed: bytes | None) -> Sequence[Span]:
+    return list(_unpacked(2, packed))
+
+
+# Hours are the same from one question to the next.
+@lru_cache(maxsize=2048)
+def _weekly(packed: bytes, first_day: date) -> tuple[WeeklyWindow, ...]:
+    return tuple(
+        WeeklyWindow(
+            weekday, starts, ends, first_day + timedelta(days=valid_from), first_day + timedelta(days=valid_until)
+        )
+        for weekday, starts, ends, valid_from, valid_until in _unpacked(5, packed)
     )
 
 
-def _by_date(rows: list[list[int]] | None, first_day: date) -> dict[date, Sequence[Span]]:
+def _by_date(packed: bytes | None, first_day: date) -> dict[date, Sequence[Span]]:
     """Gather (day, start, end) rows by date; a date without windows comes as one empty window, which is left out."""
     dated: dict[date, list[Span]] = {}
-    for offset, starts, ends in rows or ():
+    for offset, starts, ends in _unpacked(3, packed):
         windows = dated.setdefault(first_day + timedelta(days=offset), [])
         if starts < ends:
             windows.append((starts, ends))

@@ -44,6 +44,14 @@ async def prepare(connection: Connection) -> None:
     )
 
 
+async def _leave_as_it_is(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Save the round trip in which asyncpg would reset what a session was set to: nobody here sets anything.
+
+    Settings and locks are the transaction's alone (``set local``, ``pg_advisory_xact_lock``), and LISTEN has a
+    connection outside the pool. A transaction left open is rolled back before this is called.
+    """
+
+
 async def connect(settings: Settings, *, dsn: str | None = None) -> "asyncpg.Connection[asyncpg.Record]":
     """Open one connection outside the pool: for commands, and for LISTEN, which a pooled one may not keep."""
     connection = await asyncpg.connect(
@@ -74,6 +82,7 @@ async def open_pool(settings: Settings) -> AsyncGenerator[Pool]:
             server_settings=SERVER_LIMITS,
             statement_cache_size=settings.database_statement_cache_size,
             init=prepare,
+            reset=_leave_as_it_is,
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
         raise ConfigurationError(

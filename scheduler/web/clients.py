@@ -1,5 +1,6 @@
 """Which client a request comes from. Its address is counted by, as a keyed hash, and never logged or stored."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
@@ -15,8 +16,16 @@ _IPV6_CLIENT = 64
 def client_of(request: ASGIConnection[Any, Any, Any, Any]) -> str:
     """Return the address that tells this request's client from others: an IPv4 address, or an IPv6 network."""
     peer = request.client.host if request.client else ""
-    forwarded = ",".join(request.headers.getall("x-forwarded-for", []))
-    return name_of(find_client(peer, forwarded, request.app.state.settings.trusted_proxies))
+    forwarded = b",".join(value for name, value in request.scope["headers"] if name == b"x-forwarded-for").decode(
+        "latin-1"
+    )
+    return _name(peer, forwarded, request.app.state.settings.trusted_proxies)
+
+
+# A client comes back, and reading addresses takes longer than remembering them.
+@lru_cache(maxsize=4096)
+def _name(peer: str, forwarded: str, trusted: Networks) -> str:
+    return name_of(find_client(peer, forwarded, trusted))
 
 
 def find_client(peer: str, forwarded: str, trusted: Networks) -> Address:

@@ -1,11 +1,9 @@
 """Headers that every answer carries, the 404s included, and the id by which a request can be found in the logs."""
 
 import re
-from collections.abc import MutableMapping
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
-from litestar.datastructures import MutableScopeHeaders
 from litestar.types import Message, Scope
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
@@ -24,7 +22,9 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "X-Robots-Tag": "noindex",
+    "Cache-Control": "no-store",
 }
+_ENCODED = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
@@ -44,8 +44,9 @@ async def stamp(message: Message, scope: Scope) -> None:
     """Add the headers to an answer that is about to start. What a handler set itself is left as it is."""
     if message["type"] != "http.response.start":
         return
-    headers = cast("MutableMapping[str, str]", MutableScopeHeaders.from_message(message))
-    for name, value in _HEADERS.items():
-        headers.setdefault(name, value)
-    headers.setdefault("Cache-Control", "no-store")
-    headers["X-Request-Id"] = name_request(scope)
+    set_already = {name.lower() for name, _ in message["headers"]}
+    message["headers"] = [
+        *message["headers"],
+        *(header for header in _ENCODED if header[0] not in set_already),
+        (b"x-request-id", name_request(scope).encode()),
+    ]

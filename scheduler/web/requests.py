@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.exceptions import ValidationException
 
@@ -18,6 +19,11 @@ BODY_LIMIT = 64 * 1024
 
 # A query that is nothing but nonsense is not answered at its own length.
 _MOST_PROBLEMS, _LONGEST_NAME = 20, 60
+
+
+def header_of(request: ASGIConnection[Any, Any, Any, Any], name: bytes) -> str | None:
+    """Return the first header of a name in lower case, or None: at once, where the framework reads all of them."""
+    return next((value.decode("latin-1") for key, value in request.scope["headers"] if key == name), None)
 
 
 class StrictRequest(Request[Any, Any, State]):

@@ -51,7 +51,7 @@ async def start(
             sys.executable,
             "-m",
             program,
-            command,
+            *command.split(),
             cwd=ROOT,
             stdout=output,
             stderr=output,

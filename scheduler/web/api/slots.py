@@ -1,6 +1,7 @@
 """What the clinic offers and when it is open: for anybody."""
 
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -14,8 +15,9 @@ from scheduler.errors import NotBookableOnline, NotQualified
 from scheduler.services.availability import DayCount, Slot, count_days, list_slots
 from scheduler.services.closures import hours_on
 from scheduler.store.connections import Connection
-from scheduler.web.callers import FromCaller, FromNow
-from scheduler.web.limits import limit_reads
+from scheduler.store.units import reading
+from scheduler.web.callers import FromCaller, FromNow, caller_of
+from scheduler.web.limits import limit_search
 from scheduler.web.problem_docs import PROBLEMS
 from scheduler.web.reading import (
     FROM,
@@ -27,6 +29,7 @@ from scheduler.web.reading import (
     read_visit_type,
     refuse_empty_range,
 )
+from scheduler.web.requests import StrictRequest
 
 From = Annotated[str, QueryParameter(name="from", description="A clinic date or an instant, inclusive")]
 To = Annotated[str, QueryParameter(name="to", description="A clinic date or an instant, exclusive; at most 62 days on")]
@@ -68,7 +71,7 @@ class TherapistAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class SlotsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     visit_type: str
     timezone: str
-    items: list[Slot]
+    items: Sequence[Slot]
     next_available: datetime | None
 
 
@@ -91,7 +94,7 @@ class OfferController(Controller):
 
     path = "/api/v1"
     tags = ["Offer"]  # noqa: RUF012 - Litestar reads it from the class
-    guards = (limit_reads,)
+    before_request = limit_search
 
     @get("/clinic", operation_id="getClinic", summary="The clinic", responses=PROBLEMS(429))
     async def clinic(self, caller: FromCaller, reader: NamedDependency[Connection], now: FromNow) -> ClinicAnswer:
@@ -148,9 +151,7 @@ class OfferController(Controller):
          responses=PROBLEMS(NotBookableOnline, NotQualified, 429))  # fmt: skip
     async def slots(
         self,
-        caller: FromCaller,
-        reader: NamedDependency[Connection],
-        now: FromNow,
+        request: StrictRequest,
         visit_type: FromQuery[str],
         from_: From,
         to: To,
@@ -161,20 +162,24 @@ class OfferController(Controller):
 
         `next_available` is the first opening from `from` on, also where it lies beyond `to`.
         """
+        # Nothing is asked for more often, and each dependency that the framework injects costs as much as the answer's
+        # arithmetic; so the caller and the connection are got by hand.
+        caller = await caller_of(request)
         problems = Problems()
         wanted = read_visit_type(visit_type, "?visit_type", problems, caller.clinic)
         who = read_therapist(therapist, "?therapist", problems, caller.clinic)
         within = _read_span(from_, to, problems, caller.clinic)
         problems.settle()
         assert wanted is not None  # noqa: S101 - settled above
-        found = await list_slots(
-            reader, caller.clinic, wanted, within=within, now=now, therapist=who, staff=not caller.public,
-            limit=limit,
-        )  # fmt: skip
+        async with reading(request.app.state.pool) as connection:
+            found = await list_slots(
+                connection, caller.clinic, wanted, within=within, now=datetime.now(UTC), therapist=who,
+                staff=not caller.public, limit=limit,
+            )  # fmt: skip
         return SlotsAnswer(
             visit_type=wanted.code,
             timezone=caller.clinic.timezone,
-            items=list(found.items),
+            items=found.items,
             next_available=found.next_available,
         )
 
