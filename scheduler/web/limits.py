@@ -11,7 +11,7 @@ from scheduler.domain.patients import read_phone
 from scheduler.services.directory import Directory
 from scheduler.services.limits import count_booking, count_change, count_code, count_read, subject_of
 from scheduler.web.clients import client_of
-from scheduler.web.requests import header_of, refuse_null
+from scheduler.web.requests import header_of, read_query
 
 AnyRequest = ASGIConnection[Any, Any, Any, Any]
 
@@ -28,7 +28,7 @@ async def limit_search(request: AnyRequest) -> None:
 
     For each guard the framework makes a copy of the handler that it guards, which this saves where it tells.
     """
-    await refuse_null(cast("Any", request))
+    await read_query(cast("Any", request))
     await limit_reads(request, request.route_handler)
 
 

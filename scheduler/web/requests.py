@@ -2,6 +2,8 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -55,23 +57,36 @@ async def read_query(request: Request[Any, Any, Any]) -> None:
     They are ``?status=null``, which it takes for no status at all, and in the API a name that the operation does not
     have, or has once: whoever mistypes a filter would be told of everybody.
     """
-    if not request.scope["query_string"]:
+    query = request.scope["query_string"]
+    if not query:
         return
-    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    problems = [
-        FieldError(f"?{name}", "invalid", "Leave the parameter out instead of sending null.")
-        for name in _nulls(request, pairs)
-    ]
+    pairs = _pairs(query)
+    problems: list[FieldError] = []
+    if b"=null" in query:
+        detail = "Leave the parameter out instead of sending null."
+        problems += [FieldError(f"?{name}", "invalid", detail) for name in _nulls(request, pairs)]
     if request.scope["path"].startswith("/api/") and request.method != "OPTIONS":
         known = cast("Application", request.app).query_names[request.route_handler]
-        there_are = f"There is no such parameter. There are: {', '.join(sorted(known)) or 'none'}."
-        for name, times in Counter(name for name, _ in pairs).items():
-            if name not in known:
-                problems.append(FieldError(f"?{name[:_LONGEST_NAME]}", "unknown-parameter", there_are))
-            elif times > 1:
-                problems.append(FieldError(f"?{name}", "given-twice", "Give this parameter once."))
+        names = Counter(name for name, _ in pairs)
+        if not known.issuperset(names) or len(names) < len(pairs):
+            problems += _strangers(names, known)
     if problems:
         raise InvalidRequest(*problems[:_MOST_PROBLEMS])
+
+
+# The same pages and programs ask the same again and again.
+@lru_cache(maxsize=1024)
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+
+
+def _strangers(names: Counter[str], known: frozenset[str]) -> Iterator[FieldError]:
+    there_are = f"There is no such parameter. There are: {', '.join(sorted(known)) or 'none'}."
+    for name, times in names.items():
+        if name not in known:
+            yield FieldError(f"?{name[:_LONGEST_NAME]}", "unknown-parameter", there_are)
+        elif times > 1:
+            yield FieldError(f"?{name}", "given-twice", "Give this parameter once.")
 
 
 def _nulls(request: Request[Any, Any, Any], pairs: list[tuple[str, str]]) -> list[str]:
