@@ -17,7 +17,8 @@ from scheduler.services import visits as visit_services
 from scheduler.services.bookings import Booking
 from scheduler.store.booked_visits import BookedVisit
 from tests.model import rules
-from tests.model.rules import DAY, Place, Refused, Stay, Wish
+from tests.model.facts import ALTERNATIVES, DAY, THERAPISTS, overlap
+from tests.model.rules import Place, Refused, Stay, Wish
 from tests.model.world import World, instant, minute_of
 
 # The minute at which every run begins.
@@ -123,13 +124,13 @@ class ComparingMachine(RuleBasedStateMachine):
     def _check_alternatives(self, alternatives: list[Any], wish: Wish) -> None:
         """At most five starts, the nearest first, each of which whoever was refused could have instead."""
         offers = [(minute_of(slot.starts_at), slot.therapist) for slot in alternatives]
-        assert len({starts for starts, _ in offers}) == len(offers) <= rules.ALTERNATIVES
+        assert len({starts for starts, _ in offers}) == len(offers) <= ALTERNATIVES
         distances = [abs(starts - wish.starts) for starts, _ in offers]
         assert distances == sorted(distances)
         for starts, therapist in offers:
             assert rules.is_alternative(self.stays, wish, starts, therapist, now=self.now)
-        if len(offers) == rules.ALTERNATIVES and not wish.stranger:
-            asked_for = [wish.therapist] if any(wish.therapist == each for _, each in offers) else rules.THERAPISTS
+        if len(offers) == ALTERNATIVES and not wish.stranger:
+            asked_for = [wish.therapist] if any(wish.therapist == each for _, each in offers) else THERAPISTS
             missed = set(rules.nearer_starts(wish.starts, distances[-1])) - {starts for starts, _ in offers}
             for starts in missed:
                 assert not any(
@@ -211,7 +212,7 @@ class ComparingMachine(RuleBasedStateMachine):
         assert sorted(kept) == sorted(expected)
         for one, other in combinations(kept, 2):
             if (one[0], one[3]) == (other[0], other[3]) and not one[6] and not other[6]:
-                assert not rules.overlap((one[4], one[5]), (other[4], other[5])), "two live visits share a resource"
+                assert not overlap((one[4], one[5]), (other[4], other[5])), "two live visits share a resource"
 
     def _name(self, clinic: int, patient_id: UUID | None) -> str | None:
         names = {(of, known): name for (of, name), known in self.patients.items()}

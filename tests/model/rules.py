@@ -5,48 +5,32 @@ by walking through all stays there are. Times are whole minutes of the clinic's 
 first day; no clock changes in that week. A stay is a hold or a visit, whatever became of it.
 """
 
-import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-CLINIC_FILE = Path(__file__).with_name("clinic.toml")
-
-DAY = 24 * 60
-GRID = 15
-UNDO_MINUTES = 10
-GRACE_MINUTES = 10
-CHECK_IN_MINUTES = 60
-EXTENSIONS = 10
-ALTERNATIVES = 5
-
-# What each action makes of each status, as the API contract has it.
-STEPS = {
-    ("confirm", "booked"): "confirmed",
-    ("confirm", "confirmed"): "confirmed",
-    ("reschedule", "booked"): "booked",
-    ("reschedule", "confirmed"): "booked",
-    ("cancel", "booked"): "cancelled",
-    ("cancel", "confirmed"): "cancelled",
-    ("arrive", "booked"): "arrived",
-    ("arrive", "confirmed"): "arrived",
-    ("complete", "arrived"): "completed",
-    ("no_show", "booked"): "no_show",
-    ("no_show", "confirmed"): "no_show",
-}
-LIVE = ("held", "booked", "confirmed", "arrived")
-
-_FACTS = tomllib.loads(CLINIC_FILE.read_text(encoding="utf-8"))
-_KINDS: dict[str, dict[str, Any]] = _FACTS["visit_types"]
-_THERAPISTS: dict[str, dict[str, Any]] = _FACTS["therapists"]
-
-KINDS = list(_KINDS)
-THERAPISTS = list(_THERAPISTS)
-ROOMS = list(_FACTS["rooms"])
+from tests.model.facts import (
+    CHECK_IN_MINUTES,
+    DAY,
+    FACTS,
+    GRACE_MINUTES,
+    GRID,
+    KIND_FACTS,
+    LIVE,
+    STEPS,
+    THERAPISTS,
+    UNDO_MINUTES,
+    duration,
+    may_perform,
+    needs_room,
+    of_kind,
+    overlap,
+    with_buffers,
+    works,
+)
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -124,7 +108,7 @@ def judge(stays: Sequence[Stay], wish: Wish) -> tuple[set[Refused], set[Place]]:
         return _judge_squeezed(stays, wish)
     refusals = _limits_broken(wish)
     able = [code for code in THERAPISTS if wish.therapist in (None, code) and may_perform(code, wish.kind)]
-    at_work = [code for code in able if _works(code, wish.starts, wish.starts + duration(wish.kind))]
+    at_work = [code for code in able if works(code, wish.starts, wish.starts + duration(wish.kind))]
     if not at_work:
         return refusals | {Refused("outside-hours" if able else "not-qualified")}, set()
     free = [code for code in at_work if _is_free(stays, wish, code)]
@@ -219,7 +203,7 @@ def undo(stay: Stay, now: int) -> str | None:
 
 def is_too_late_for_patients(stay: Stay, now: int) -> bool:
     just_booked = now - stay.booked_at <= GRACE_MINUTES and now < stay.starts
-    return now > stay.starts - 60 * _KINDS[stay.kind]["change_cutoff_hours"] and not just_booked
+    return now > stay.starts - 60 * KIND_FACTS[stay.kind]["change_cutoff_hours"] and not just_booked
 
 
 def has_enough_online(stays: Sequence[Stay], clinic: int, now: int) -> bool:
@@ -229,7 +213,7 @@ def has_enough_online(stays: Sequence[Stay], clinic: int, now: int) -> bool:
         for stay in stays
         if stay.clinic == clinic and stay.online and stay.status in ("booked", "confirmed") and stay.starts > now
     ]
-    return len(to_come) >= _FACTS["limits"]["online_visits_per_phone"]
+    return len(to_come) >= FACTS["limits"]["online_visits_per_phone"]
 
 
 def occupied(stay: Stay) -> Iterator[tuple[str, int, int, bool]]:
@@ -243,37 +227,11 @@ def occupied(stay: Stay) -> Iterator[tuple[str, int, int, bool]]:
             yield stay.patient, stay.starts, stay.ends, False
 
 
-def may_perform(therapist: str, kind: str) -> bool:
-    needed, held = _KINDS[kind].get("credential"), _THERAPISTS[therapist]["credential"]
-    return kind in _THERAPISTS[therapist]["performs"] and (needed != "PT" or held == "PT")
-
-
-def duration(kind: str) -> int:
-    return _KINDS[kind]["duration_minutes"]
-
-
-def with_buffers(kind: str, starts: int) -> tuple[int, int]:
-    before, after = _KINDS[kind].get("buffer_before_minutes", 0), _KINDS[kind].get("buffer_after_minutes", 0)
-    return starts - before, starts + duration(kind) + after
-
-
-def is_online(kind: str) -> bool:
-    return _KINDS[kind]["online"]
-
-
-def needs_room(kind: str) -> bool:
-    return "room_kind" in _KINDS[kind]
-
-
-def overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
-
-
 def _limits_broken(wish: Wish) -> set[Refused]:
     """Return the rules for patients that a wish breaks: online, notice, horizon and grid."""
     if wish.bound_at is None:
         return set()
-    kind = _KINDS[wish.kind]
+    kind = KIND_FACTS[wish.kind]
     last_day = wish.bound_at // DAY + kind["horizon_days"]
     broken = {
         "not-bookable-online": not kind["online"],
@@ -284,31 +242,14 @@ def _limits_broken(wish: Wish) -> set[Refused]:
     return {Refused(code) for code, is_broken in broken.items() if is_broken}
 
 
-def _works(therapist: str, first: int, last: int) -> bool:
-    """Whether one window has it all. The windows are those of every day, and none runs past midnight."""
-    return any(
-        _clock(window["from"]) <= first % DAY and first % DAY + last - first <= _clock(window["to"])
-        for window in _THERAPISTS[therapist]["hours"]
-    )
-
-
-def _clock(text: str) -> int:
-    hours, minutes = text.split(":")
-    return 60 * int(hours) + int(minutes)
-
-
 def _rooms_for(wish: Wish) -> Sequence[str | None]:
     if not needs_room(wish.kind):
         return [None]
-    return [wish.room] if wish.room is not None else list(_of_kind("rooms", _KINDS[wish.kind]["room_kind"]))
+    return [wish.room] if wish.room is not None else list(of_kind("rooms", KIND_FACTS[wish.kind]["room_kind"]))
 
 
 def _devices_for(wish: Wish) -> list[list[str]]:
-    return [list(_of_kind("equipment", kind)) for kind in _KINDS[wish.kind].get("equipment_kinds", ())]
-
-
-def _of_kind(what: str, kind: str) -> Iterable[str]:
-    return (code for code, entry in _FACTS[what].items() if entry["kind"] == kind)
+    return [list(of_kind("equipment", kind)) for kind in KIND_FACTS[wish.kind].get("equipment_kinds", ())]
 
 
 def _is_free(stays: Sequence[Stay], wish: Wish, resource: str) -> bool:

@@ -14,8 +14,8 @@ from scheduler.services.clinic_files import apply_files
 from scheduler.settings import load_settings
 from scheduler.store.clinics import load_clinics
 from scheduler.store.connections import open_pool
+from tests.model.facts import CLINIC_FILE
 from tests.model.machine import BookingMachine
-from tests.model.rules import CLINIC_FILE
 from tests.model.world import SECRET_KEY, World
 
 # A step is a few round trips to the database, so a run is slower and longer than hypothesis expects of an example.
@@ -55,4 +55,12 @@ async def _open(dsn: str, loop: asyncio.AbstractEventLoop) -> AsyncIterator[Worl
 @pytest.mark.timeout(3600)
 @pytest.mark.hypothesis
 def test_the_service_agrees_with_the_model(world: World) -> None:
-    run_state_machine_as_test(lambda: BookingMachine(world), settings=thorough)  # pyright: ignore[reportArgumentType]
+    runs: list[int] = []
+
+    def machine() -> BookingMachine:
+        runs.append(len(runs))
+        return BookingMachine(world)
+
+    run_state_machine_as_test(machine, settings=thorough)  # pyright: ignore[reportArgumentType]
+    print(f"{len(runs)} runs of up to {thorough.stateful_step_count} steps agreed")  # noqa: T201 - for `pytest -s`
+    assert len(runs) >= settings().max_examples
