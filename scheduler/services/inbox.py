@@ -12,6 +12,7 @@ from scheduler.domain.clinics import Clinic
 from scheduler.domain.inbox import How, Item, Person, Sort
 from scheduler.domain.patients import Patient
 from scheduler.domain.resending import CLOSED, check_state
+from scheduler.domain.visits import UNDO_FOR
 from scheduler.errors import FieldError, InvalidRequest, MessageOutdated, MessageWrongState, NotFound
 from scheduler.services.desk_tasks import handle_task
 from scheduler.services.inbound import handle_inbound
@@ -19,9 +20,13 @@ from scheduler.services.messages import find_message, handle, resend
 from scheduler.services.patients import Agreement, PatientChange, change_patient, find_patient, record_consent
 from scheduler.services.readings import note_reading, note_watching
 from scheduler.store import inbox as store
+from scheduler.store.audit import add_audit_event
 from scheduler.store.connections import Connection
 from scheduler.store.inbox import Phone
 from scheduler.store.unreachable import is_unreachable
+
+# What each sort is called in the audit.
+_NOUNS: dict[Sort, str] = {"failure": "message", "reply": "inbound", "task": "task"}
 
 # Nobody works through more than this in one go; the rest moves up.
 SHOWN = 100
@@ -89,6 +94,20 @@ async def cross_off(
     """
     found: Any = await _HANDLERS[sort](connection, clinic, item_id, actor=actor, how=how)
     return SeenTo(by=found.handled_by, at=found.handled_at)
+
+
+async def put_back(
+    connection: Connection, clinic: Clinic, sort: Sort, item_id: UUID, *, actor: Actor, now: datetime
+) -> None:
+    """Put what the actor has just crossed off back on the list. Raises NotFound where it is too late for that."""
+    since = now - UNDO_FOR
+    if not await store.put_back(connection, clinic.id, sort, item_id, by=actor.name, since=since):
+        raise NotFound("It cannot be put back any more.")
+    item = await find_item(connection, clinic, item_id, now=now)
+    await add_audit_event(
+        connection, clinic.id, actor=actor.name, action=f"{_NOUNS[sort]}.put_back", request_id=actor.request_id,
+        patient_id=item.patient.id if item.patient else None, details={_NOUNS[sort]: item_id},
+    )  # fmt: skip
 
 
 async def fix(

@@ -103,6 +103,38 @@ _ITEMS = msgspec.json.Decoder(list[Item])
 VISITS_SHOWN = 4
 
 
+# What is put back on the list: the row that was crossed off, by the same person and since a moment; the task about a
+# message goes with it. One that was opened anew meanwhile stands.
+_PUT_BACK: dict[Sort, str] = {
+    "failure": """with opened as (
+            update messages set handled_at = null, handled_by = null
+            where clinic_id = $1 and id = $2 and handled_by = $3 and handled_at > $4
+                and state in ('failed', 'dead', 'undelivered', 'suppressed', 'expired')
+            returning id
+        ), task as (
+            update desk_tasks set handled_at = null, handled_by = null
+            from opened where clinic_id = $1 and kind = 'undeliverable' and subject_id = opened.id and handled_by = $3
+                and handled_at > $4
+        )
+        select exists (select from opened)""",
+    "reply": """with opened as (
+            update inbound_messages set handled_at = null, handled_by = null
+            where clinic_id = $1 and id = $2 and handled_by = $3 and handled_at > $4 returning id
+        )
+        select exists (select from opened)""",
+    "task": """with opened as (
+            update desk_tasks as task set handled_at = null, handled_by = null
+            where clinic_id = $1 and id = $2 and handled_by = $3 and handled_at > $4 and kind <> 'undeliverable'
+                and not exists (
+                    select from desk_tasks as anew
+                    where anew.clinic_id = $1 and anew.kind = task.kind and anew.subject_id = task.subject_id
+                        and anew.handled_at is null)
+            returning id
+        )
+        select exists (select from opened)""",
+}
+
+
 class Phone(msgspec.Struct, frozen=True, kw_only=True):
     """A telephone number in full (E.164), and whose it is, where that is known."""
 
@@ -127,6 +159,13 @@ async def count_items(connection: Connection, clinic_id: UUID, *, since: datetim
         since,
     )
     return {row["sort"]: row["count"] for row in rows}
+
+
+async def put_back(
+    connection: Connection, clinic_id: UUID, sort: Sort, item_id: UUID, *, by: str, since: datetime
+) -> bool:
+    """Put what somebody crossed off since a moment back on the list; return False where that cannot be."""
+    return await connection.fetchval(_PUT_BACK[sort], clinic_id, item_id, by, since)
 
 
 async def fetch_phones(

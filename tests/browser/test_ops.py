@@ -249,7 +249,7 @@ async def states(page: Page, site: Site, url: str) -> AsyncIterator[str]:
     yield await go(OPS)
     people = await a_busy_day(site)
     yield await go(INBOX)
-    yield await go(f"{INBOX}?only=reply&did=called")
+    yield await go(f"{INBOX}?only=reply&did=called&undo=failure/{people['kim'].text_id}")
     yield await go(f"{INBOX}?call={people['devon'].text_id}")
     yield await go(f"{INBOX}/{people['devon'].text_id}/fix")
     await page.get_by_label("Mobile phone").fill("1")

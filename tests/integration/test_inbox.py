@@ -25,6 +25,7 @@ WEDNESDAY = "2026-12-09T10:00:00-05:00"
 STRANGER = "+12015550177"
 INBOX = "/staff/messages"
 
+BY_TEXT = ASH | {"email": None}
 KIM = ASH | {"given_name": "Kim", "family_name": "Abara", "phone": "201 555 0144", "email": None, "language": "es"}
 
 
@@ -89,7 +90,7 @@ async def test_a_failure_and_the_task_about_it_are_one_thing_with_plain_words_an
 
 async def test_whoever_comes_soonest_is_first(screen: Screen, line: Line, desk: httpx.AsyncClient) -> None:
     await failed(desk, line, "30007", starts_at=WEDNESDAY)
-    await failed(desk, line, "30007", ASH | {"email": None})
+    await failed(desk, line, "30007", BY_TEXT)
     await line.text(STRANGER, "Is this the clinic near the station?")
     soonest, later, stranger = things(await screen.open(INBOX))
     assert "Ash S. Tue, Dec 8" in soonest
@@ -119,11 +120,53 @@ async def test_the_api_and_the_page_see_one_thing(screen: Screen, line: Line, de
     assert (await desk.post(f"/api/v1/messages/{text['id']}/handled")).status_code == 200
     assert things(await screen.open(INBOX)) == []
     assert (await desk.get("/api/v1/tasks", params={"open": "true"})).json()["items"] == []
-    await failed(desk, line, "30007", ASH | {"email": None}, WEDNESDAY)
+    await failed(desk, line, "30007", BY_TEXT, WEDNESDAY)
     (task,) = (await desk.get("/api/v1/tasks", params={"open": "true"})).json()["items"]
     assert (await desk.post(f"/api/v1/tasks/{task['id']}/handled")).status_code == 200
     assert (await desk.get("/api/v1/messages", params={"needs_attention": "true"})).json()["items"] == []
     assert things(await screen.open(INBOX)) == []
+
+
+async def test_a_slip_of_the_hand_is_taken_back_by_whoever_made_it(
+    screen: Screen, line: Line, desk: httpx.AsyncClient, app: Litestar, clinic: Clinic, settings: Settings
+) -> None:
+    text = await failed(desk, line, "30007", BY_TEXT)
+    await line.text("+12015550142", "R")
+    await line.text("+12015550142", "Where do I park?")
+    before = things(await screen.open(INBOX))
+    page = await screen.open(INBOX)
+    forms = list(dict.fromkeys(re.findall(r'action="(/staff/messages/\w+/[^"]+/off)"', page.text)))
+    assert len(forms) == len(before) == 3
+    async with signed_in(app, line.pool, clinic, settings, username="bo", name="Bo Quist") as other:
+        for off in forms:
+            page = await screen.follow(await screen.send(INBOX, off, how="done"))
+            assert len(things(page)) == 2
+            [undo] = re.findall(r'action="([^"]+/back)"', page.text)
+            assert undo == off.replace("/off", "/back")
+            assert (await other.send(INBOX, undo)).status_code == 409
+            page = await screen.follow(await screen.send(INBOX, undo))
+            assert "Back on the list." in page.text
+            assert things(page) == before
+            assert (await screen.send(INBOX, undo)).status_code == 409
+    assert len((await desk.get("/api/v1/tasks", params={"open": "true"})).json()["items"]) == 2
+    [row] = await audited(line.pool, "message.put_back")
+    assert (row["actor"][:6], row["details"]) == ("staff:", {"message": text["id"]})
+
+
+async def test_what_was_done_a_while_ago_stays_done(screen: Screen, line: Line, desk: httpx.AsyncClient) -> None:
+    text = await failed(desk, line, "30007")
+    off = f"{INBOX}/failure/{text['id']}/off"
+    page = await screen.follow(await screen.send(INBOX, off, how="called"))
+    # The database's clock is days ahead of this test's.
+    await line.pool.execute(
+        "update messages set handled_at = $1 where handled_at is not null", NOW - timedelta(minutes=11)
+    )
+    answer = await screen.client.post(
+        off.replace("/off", "/back"), data=hidden_fields(page.text), headers={"Accept": "text/html"}
+    )
+    assert answer.status_code == 409
+    assert "It cannot be put back any more. Nothing was changed." in answer.text
+    assert await line.rows("select 1 from desk_tasks where handled_at is null") == []
 
 
 async def test_of_two_desks_the_second_is_told_who_was_first(
@@ -270,7 +313,7 @@ async def test_a_phone_that_several_share_shows_whose_it_may_be(
 async def test_what_patients_asked_for_leads_to_where_it_is_done(
     screen: Screen, line: Line, desk: httpx.AsyncClient
 ) -> None:
-    visit = (await book(desk, "follow-up", TUESDAY, patient=ASH | {"email": None})).json()
+    visit = (await book(desk, "follow-up", TUESDAY, patient=BY_TEXT)).json()
     await line.text("+12015550142", "R")
     page = await screen.open(INBOX)
     assert f'href="/staff/day/2026-12-08?move={visit["id"]}">Find a new time' in page.text

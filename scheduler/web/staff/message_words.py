@@ -63,6 +63,7 @@ DID = {
     "called": "Marked as called.",
     "dropped": "Taken off the list. Nobody was called.",
     "done": "Done, and off the list.",
+    "back": "Back on the list.",
     "resent": "It goes once more: at once, or when texts may go again.",
     "fixed": "Saved. The message goes there now, or when texts may go again.",
 }

@@ -1,5 +1,6 @@
 """The desk's inbox: what failed, what patients wrote, and what was left to the desk, each with what to do about it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -87,7 +88,23 @@ async def take_off(
         when = words.near(staff.clinic.local(seen.at), staff.clinic.local(now))
         alert = f"Seen to by {names[seen.by]} already, {when}. Nothing was changed."
         return await _inbox_page(staff, pool, now, alert=alert, status=_CONFLICT)
-    return see_other(back_to(form, did=how))
+    return see_other(back_to(form, did=how, undo=f"{sort}/{item_id}"))
+
+
+@post("/messages/{sort:str}/{item_id:uuid}/back", status_code=200, guards=[DESK])
+async def put_back(
+    request: PageRequest, staff: FromStaff, pool: FromPool, now: FromNow, sort: FromPath[str], item_id: FromPath[UUID]
+) -> Response[Any]:
+    """Put back on the list what was taken off it by a slip of the hand."""
+    if sort not in _SORTS_BY_NAME:
+        raise NotFound
+    form = await read_form(request)
+    try:
+        async with unit_of_work(pool) as connection:
+            await services.put_back(connection, staff.clinic, _SORTS_BY_NAME[sort], item_id, actor=staff.actor, now=now)
+    except NotFound as problem:
+        return await _refused(staff, pool, now, problem)
+    return see_other(back_to(form, did="back"))
 
 
 @post("/messages/{message_id:uuid}/resend", status_code=200, guards=[DESK])
@@ -138,12 +155,18 @@ async def take_address(
     return await _fix_page(staff, pool, now, message_id, form=form, problem=problem)
 
 
-def back_to(form: dict[str, str], *, did: str) -> str:
-    """Return the address of the list on which a form was, which then says what was done."""
+def back_to(form: dict[str, str], *, did: str, undo: str = "") -> str:
+    """Return the address of the list on which a form was, which then says what was done and lets it be undone."""
     here = urlsplit(safe_next(form.get("here", "")))
-    kept = [(name, value) for name, value in parse_qsl(here.query) if name not in ("did", "call")]
+    kept = [(name, value) for name, value in parse_qsl(here.query) if name not in ("did", "call", "undo")]
     path = here.path if here.path in (MESSAGES, "/staff/ops") else MESSAGES
-    return f"{path}?{urlencode([*kept, ('did', did)])}"
+    return f"{path}?{urlencode([*kept, ('did', did), *([('undo', undo)] if undo else [])])}"
+
+
+def undo_address(query: Mapping[str, str]) -> str:
+    """Return where to send that something is put back, or "" where nothing was taken off just now."""
+    sort, _, item_id = query.get("undo", "").partition("/")
+    return f"{MESSAGES}/{sort}/{item_id}/back" if sort in _SORTS_BY_NAME and read_id(item_id) else ""
 
 
 async def _inbox_page(
@@ -152,6 +175,7 @@ async def _inbox_page(
     # What answers a form is no page to come back to.
     here = staff.here if urlsplit(staff.here).path == MESSAGES else MESSAGES
     query = dict(parse_qsl(urlsplit(here).query))
+    undo = undo_address(query) if did else ""
     only, calling = query.get("only", ""), read_id(query.get("call", ""))
     phones: list[Phone] = []
     async with unit_of_work(pool) as connection:
@@ -186,6 +210,7 @@ async def _inbox_page(
         zone=dates.zone_name(staff.clinic, "en"),
         may=staff.is_any("desk", "admin"),
         did=did,
+        undo=undo,
         alert=alert,
         since=now.isoformat(),
     )
@@ -275,4 +300,4 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else datetime.now(UTC)
 
 
-MESSAGE_PAGES = [show_inbox, show_news, take_off, send_again, ask_address, take_address]
+MESSAGE_PAGES = [show_inbox, show_news, take_off, put_back, send_again, ask_address, take_address]

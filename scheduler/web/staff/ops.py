@@ -20,6 +20,7 @@ from scheduler.web.pages import dates
 from scheduler.web.pages.render import PageRequest
 from scheduler.web.staff import message_words, ops_words
 from scheduler.web.staff.inbox_looks import as_item, look_at, row_look, seen_to
+from scheduler.web.staff.messages import undo_address
 from scheduler.web.staff.render import HTMX, staff_page
 from scheduler.web.staff.session import FromStaff, StaffMember, settings_of
 
@@ -74,6 +75,7 @@ async def show_ops(request: PageRequest, staff: FromStaff, pool: NamedDependency
         more=len(ops.rows) == SHOWN,
         may=staff.is_any("desk", "admin"),
         did=message_words.DID.get(query.get("did", ""), ""),
+        undo=undo_address(query),
     )
 
 
