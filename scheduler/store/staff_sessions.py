@@ -77,16 +77,17 @@ async def session_lives(connection: Connection, clinic_id: UUID, session_id: UUI
 
 async def end_session(connection: Connection, clinic_id: UUID, session_id: UUID) -> None:
     await connection.execute(
-        "update staff_sessions set ended_at = now() where clinic_id = $1 and id = $2 and ended_at is null",
+        """update staff_sessions set ended_at = now(), patient_search = ''
+        where clinic_id = $1 and id = $2 and ended_at is null""",
         clinic_id,
         session_id,
     )
 
 
 async def end_sessions(connection: Connection, clinic_id: UUID, account_id: UUID, *, keep: UUID | None = None) -> None:
-    """End every session of an account, but for the one to keep."""
+    """End every session of an account, but for the one to keep; what was looked for in them goes too."""
     await connection.execute(
-        """update staff_sessions set ended_at = now()
+        """update staff_sessions set ended_at = now(), patient_search = ''
         where clinic_id = $1 and account_id = $2 and ended_at is null and id is distinct from $3""",
         clinic_id,
         account_id,

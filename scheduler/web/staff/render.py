@@ -27,6 +27,7 @@ NAVIGATION = (
     Place("day", "Day", "/staff", ("desk", "therapist", "admin")),
     Place("messages", "Messages", "/staff/messages", ("desk", "therapist", "admin")),
     Place("ops", "Health", "/staff/ops", ("desk", "therapist", "admin")),
+    Place("patients", "Patients", "/staff/patients", ("desk", "admin")),
     Place("reports", "Reports", "/staff/reports", ("desk", "admin")),
     Place("audit", "Audit", "/staff/audit", ("admin",)),
 )

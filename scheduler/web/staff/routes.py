@@ -14,6 +14,8 @@ from scheduler.web.staff.live import LIVE_PAGES
 from scheduler.web.staff.messages import MESSAGE_PAGES
 from scheduler.web.staff.new_visits import BOOKING_PAGES
 from scheduler.web.staff.ops import OPS_PAGES
+from scheduler.web.staff.patient_forms import PATIENT_FORMS
+from scheduler.web.staff.patients import PATIENT_PAGES
 from scheduler.web.staff.reports import REPORT_PAGES
 from scheduler.web.staff.session import guard_staff, provide_staff
 from scheduler.web.staff.signing import SIGNING, leave, set_preferences
@@ -36,6 +38,8 @@ STAFF = Router(
         *VISIT_PAGES,
         *BOOKING_PAGES,
         *ABSENCE_PAGES,
+        *PATIENT_PAGES,
+        *PATIENT_FORMS,
         *REPORT_PAGES,
     ],
     guards=[guard_staff],
