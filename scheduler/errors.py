@@ -229,6 +229,14 @@ class PatientExists(SchedulerError):
     title = "Another patient on file has this name and phone number"
 
 
+class PatientsOverlap(SchedulerError):
+    """Two records are to be one, and both have visits at one time, whose ids the member ``visits`` has."""
+
+    code = "patients-overlap"
+    status = 409
+    title = "Both patients have a visit at the same time"
+
+
 class WebhookPaused(SchedulerError):
     code = "webhook-paused"
     status = 409

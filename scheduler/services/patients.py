@@ -15,6 +15,7 @@ from scheduler.services.readings import note_reading
 from scheduler.store import patients as store
 from scheduler.store.audit import add_audit_event
 from scheduler.store.connections import Connection
+from scheduler.store.merging import free_alias
 from scheduler.store.messages import add_messages
 from scheduler.store.patient_messages import readdress_messages, visits_ahead, void_frequent
 from scheduler.store.patients import Consent
@@ -226,6 +227,9 @@ async def _change(
     if not wanted:
         return patient
     replaced = msgspec.structs.replace(patient, **wanted)
+    await free_alias(
+        connection, clinic.id, patient.id, replaced.phone, name_key(replaced.family_name, replaced.given_name)
+    )
     changed = await store.update_patient(connection, clinic.id, replaced)
     if changed is None:
         key = name_key(replaced.family_name, replaced.given_name)

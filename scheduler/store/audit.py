@@ -26,12 +26,14 @@ _ADD_AND_ANNOUNCE = f"""with traced as ({_ADD}), announced as (
 
 AUDIT_COLUMNS = "id, at, actor, action, visit_id, patient_id, request_id, details"
 
-# The ids of all rows about a patient: theirs, those of their visits, and lists that they were in.
-OF_PATIENT = """select id from audit_events where clinic_id = $1 and patient_id = {patient}
+# The ids of all rows about a patient: theirs, those of their visits, and lists that they were in; and so of the records
+# that were merged into theirs, whose rows are never changed.
+_RECORDS = "select id from patients where clinic_id = $1 and (id = {patient} or merged_into = {patient})"
+OF_PATIENT = f"""select id from audit_events where clinic_id = $1 and patient_id in ({_RECORDS})
     union select id from audit_events where clinic_id = $1
-        and visit_id in (select id from visits where clinic_id = $1 and patient_id = {patient})
-    union select id from audit_events where clinic_id = $1 and details ? 'patients'
-        and details -> 'patients' @> jsonb_build_array({patient}::uuid)"""
+        and visit_id in (select id from visits where clinic_id = $1 and patient_id = {{patient}})
+    union select listing.id from ({_RECORDS}) as record join audit_events as listing
+        on listing.clinic_id = $1 and details ? 'patients' and details -> 'patients' @> jsonb_build_array(record.id)"""
 
 
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ _MESSAGES: dict[Listing, tuple[str, str]] = {
 # Who last said that they want no texts, where they said it since. Ids begin with the moment they were made at ($4), so
 # that only the latest rows are looked at.
 _OPTED_OUT = """consents join patients on patients.clinic_id = $1 and patients.id = patient_id
-        and patients.phone = consents.address
+        and patients.phone = consents.address and merged_into is null
     where consents.clinic_id = $1 and consents.id >= $4 and recorded_at >= $3 and channel = 'sms'
         and scope = 'visits' and not granted and not exists (
             select from consents as later

@@ -41,9 +41,12 @@ async def list_correspondence(connection: Connection, clinic_id: UUID, patient: 
     rows = await connection.fetch(
         f"""select id, coalesce(finished_at, not_before) as at, channel, kind, state, reason,
             id in ({FAILED_AND_OPEN}) as open
-        from messages
-        where clinic_id = $1 and state <> 'cancelled'
-            and (patient_id = $2 or visit_id in (select id from visits where clinic_id = $1 and patient_id = $2))
+        from (
+            select * from messages
+            where clinic_id = $1 and visit_id in (select id from visits where clinic_id = $1 and patient_id = $2)
+            union all
+            select * from messages where clinic_id = $1 and visit_id is null and patient_id = $2
+        ) as written where state <> 'cancelled'
         union all
         select id, received_at, 'sms', coalesce(meaning, 'unclear'), null, null, needs_attention and handled_at is null
         from inbound_messages where clinic_id = $1 and (patient_id = $2 or patient_id is null and sender = $3)
@@ -79,7 +82,7 @@ async def list_twins(connection: Connection, clinic_id: UUID, patient_id: UUID, 
         f"""select {PATIENT_COLUMNS} from patients cross join (
             select phone as its_phone, email as its_email, name_key as its_key
             from patients where clinic_id = $1 and id = $2) as this
-        where clinic_id = $1 and id <> $2
+        where clinic_id = $1 and id <> $2 and merged_into is null
             -- As the index of phones has them.
             and (reverse(phone) = reverse(its_phone) or email = its_email or name_key = its_key)
         order by (phone = its_phone)::int + (email = its_email)::int + (name_key = its_key)::int desc, id limit $3""",

@@ -53,9 +53,13 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True):
 async def fetch_patient(
     connection: Connection, clinic_id: UUID, patient_id: UUID, *, for_update: bool = False
 ) -> Patient | None:
-    """Return the patient, or None; ``for_update`` keeps others from changing them until the transaction ends."""
+    """Return the patient, or None; ``for_update`` keeps others from changing them until the transaction ends.
+
+    The id of a record that was merged into another one is that patient's as well.
+    """
     row = await connection.fetchrow(
-        f"select {PATIENT_COLUMNS} from patients where clinic_id = $1 and id = $2"
+        f"""select {PATIENT_COLUMNS} from patients where clinic_id = $1
+            and id = coalesce((select merged_into from patients where clinic_id = $1 and id = $2), $2)"""
         f"{' for no key update' if for_update else ''}",
         clinic_id,
         patient_id,
@@ -90,7 +94,8 @@ async def find_or_add_patient(
     """Return the patient with this phone, family name and given name, and whether they were added just now.
 
     ``language`` is a new patient's where the details name none. Nothing of a patient on file changes; their row is
-    locked until the transaction ends.
+    locked until the transaction ends. The name and phone of a record that was merged are those of whom it was merged
+    into.
     """
     # Whoever books with somebody's name and phone is told it, and must not learn that they have long been a patient.
     patient_id = new_id_without_time()
@@ -99,7 +104,7 @@ async def find_or_add_patient(
             (clinic_id, id, given_name, family_name, name_key, phone, email, birth_date, language)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         on conflict (clinic_id, phone, name_key) do update set updated_at = patients.updated_at
-        returning {PATIENT_COLUMNS}""",
+        returning {PATIENT_COLUMNS}, merged_into""",
         clinic_id,
         patient_id,
         details.given_name,
@@ -112,6 +117,11 @@ async def find_or_add_patient(
     )
     if row is None:
         raise LookupError("an upsert always returns its row")
+    if row["merged_into"]:
+        patient = await fetch_patient(connection, clinic_id, row["id"], for_update=True)
+        if patient is None:
+            raise LookupError("patients are not deleted")
+        return patient, False
     return to_struct(row, Patient), row["id"] == patient_id
 
 
@@ -198,7 +208,7 @@ async def _page(
 ) -> list[Patient]:
     rows = await connection.fetch(
         f"""select {PATIENT_COLUMNS} from patients
-        where clinic_id = $1 and {condition}
+        where clinic_id = $1 and merged_into is null and {condition}
             and ($2::text is null or (name_key collate "C", id) > ($2 collate "C", $3::uuid))
         order by name_key collate "C", id limit $4""",
         clinic_id,
@@ -256,7 +266,8 @@ async def texts_were_stopped(connection: Connection, clinic_id: UUID, phone: str
                     and scope = 'visits'
                 order by recorded_at desc, consents.id desc limit 1
             ) as said
-            where patients.clinic_id = $1 and phone = $2 and not granted and method <> $3)""",
+            where patients.clinic_id = $1 and phone = $2 and merged_into is null and not granted
+                and method <> $3)""",
         clinic_id,
         phone,
         except_by,

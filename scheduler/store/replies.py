@@ -36,7 +36,8 @@ async def clinic_that_texted(connection: Connection, clinic_ids: Sequence[UUID],
 async def patients_with_phone(connection: Connection, clinic_id: UUID, phone: str) -> list[Patient]:
     """Return everybody who can be reached at a phone, whoever was first on file first."""
     rows = await connection.fetch(
-        f"select {PATIENT_COLUMNS} from patients where clinic_id = $1 and phone = $2 order by created_at, id",
+        f"select {PATIENT_COLUMNS} from patients where clinic_id = $1 and phone = $2 and merged_into is null "
+        "order by created_at, id",
         clinic_id,
         phone,
     )
@@ -96,7 +97,8 @@ async def withdrawn_consents(connection: Connection, clinic_id: UUID, phone: str
         """select patient_id, (array_agg(wording_version order by recorded_at desc, consents.id desc)
                 filter (where granted))[1] as wording_version
         from consents join patients on patients.clinic_id = consents.clinic_id and patients.id = consents.patient_id
-        where consents.clinic_id = $1 and phone = $2 and address = $2 and channel = 'sms' and scope = 'visits'
+        where consents.clinic_id = $1 and phone = $2 and merged_into is null and address = $2 and channel = 'sms'
+            and scope = 'visits'
         group by patient_id
         having bool_or(granted) and not (array_agg(granted order by recorded_at desc, consents.id desc))[1]
         order by patient_id""",

@@ -36,7 +36,7 @@ async def is_unreachable(connection: Connection, clinic_id: UUID, channel: Chann
 async def patients_without_refusal(connection: Connection, clinic_id: UUID, phone: str) -> list[UUID]:
     """Return the patients with a phone who have not said that they want no texts there."""
     rows = await connection.fetch(
-        """select id from patients where clinic_id = $1 and phone = $2 and coalesce((
+        """select id from patients where clinic_id = $1 and phone = $2 and merged_into is null and coalesce((
             select granted from consents
             where consents.clinic_id = $1 and patient_id = patients.id and channel = 'sms'
                 and address = patients.phone and scope = 'visits'

@@ -119,6 +119,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "A change must say which version of the visit it is meant for, so that nobody's change is lost.",
         "Read the visit and send its ETag in If-Match. The member etag is the version as it now stands.",
     ),
+    "patients-overlap": (
+        "Two records of one patient cannot be made one while both have a visit at the same time.",
+        "Move or cancel one of the visits first.",
+    ),
     "sign-in-needed": (
         "A page of the front desk was asked for by somebody who is not signed in, or was away for too long.",
         "Sign in at /staff. Programs use the API with a key instead.",

@@ -11,6 +11,7 @@ from scheduler.web.staff.day import DAY_PAGES
 from scheduler.web.staff.errors import on_staff_error
 from scheduler.web.staff.home import go_home
 from scheduler.web.staff.live import LIVE_PAGES
+from scheduler.web.staff.merges import MERGES
 from scheduler.web.staff.messages import MESSAGE_PAGES
 from scheduler.web.staff.new_visits import BOOKING_PAGES
 from scheduler.web.staff.ops import OPS_PAGES
@@ -40,6 +41,7 @@ STAFF = Router(
         *ABSENCE_PAGES,
         *PATIENT_PAGES,
         *PATIENT_FORMS,
+        *MERGES,
         *REPORT_PAGES,
     ],
     guards=[guard_staff],
