@@ -9,8 +9,10 @@ import msgspec
 from scheduler.domain.actors import Actor
 from scheduler.domain.board_visits import DeskAction, desk_actions
 from scheduler.domain.clinics import Clinic
+from scheduler.domain.trails import Trail
 from scheduler.services.readings import is_reading, note_watching
 from scheduler.services.staff_names import name_actors
+from scheduler.services.trails import read_trail
 from scheduler.services.visits import find_visit
 from scheduler.store.audit import AuditEvent, list_visit_events
 from scheduler.store.booked_visits import BookedVisit
@@ -19,12 +21,16 @@ from scheduler.store.notes import Note, fetch_note
 
 
 class VisitCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A visit, whose it is, the desk's note on it, what may be done to it now, and what to call those who acted."""
+    """A visit, whose it is, the desk's note on it, what may be done to it now, and what was written about it.
+
+    ``names`` are what to call those who acted.
+    """
 
     booked: BookedVisit
     note: Note | None
     actions: frozenset[DeskAction]
     names: Mapping[str, str]
+    trail: Trail
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +53,7 @@ async def read_card(
         note=note,
         actions=desk_actions(booked.visit, now),
         names=await name_actors(connection, clinic, actors),
+        trail=await read_trail(connection, clinic, visit_id),
     )
 
 

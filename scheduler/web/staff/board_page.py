@@ -21,14 +21,14 @@ from scheduler.web.staff.away_panels import away_panel, block_panel
 from scheduler.web.staff.board_looks import Screen, glance, look_at, row_of
 from scheduler.web.staff.booking_panel import new_panel
 from scheduler.web.staff.panels import Panel, find_panel, move_panel, visit_panel
-from scheduler.web.staff.render import staff_page
+from scheduler.web.staff.render import HTMX, staff_page
 from scheduler.web.staff.session import StaffMember
 from scheduler.web.staff.views import View, day_view, read_view
 
 FromPool = NamedDependency[Pool]
 
 _STYLESHEET = versioned("board.css")
-_SCRIPTS = [versioned(name) for name in ("vendor/htmx.min.js", "vendor/hx-sse.min.js", "board.js")]
+_SCRIPTS = [HTMX, versioned("vendor/hx-sse.min.js"), versioned("board.js")]
 
 _NOT_THERE = "That is not on file any more."
 

@@ -16,6 +16,7 @@ from scheduler.services.visit_cards import VisitCard, read_card
 from scheduler.store.connections import Connection
 from scheduler.web.staff import board_words as words
 from scheduler.web.staff.board_looks import Screen
+from scheduler.web.staff.message_words import trail_lines
 from scheduler.web.staff.people import person
 from scheduler.web.staff.session import StaffMember
 from scheduler.web.staff.views import day_view
@@ -79,6 +80,8 @@ async def visit_panel(
         "typed": {name: (form or {}).get(name, "") for name in ("why", "reason", "note")},
         "notify": form is None or "notify" in form,
         "refused": form is not None,
+        "trail": card.trail,
+        "trail_lines": trail_lines(card.trail, clinic, screen.now),
         **_facts(card, screen),
     }
     return Panel(name="visit", title="A visit", shows=shows, keep=form is not None)
