@@ -3,7 +3,7 @@
 from scheduler.migrate import run_sql
 
 revision = "0020"
-down_revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

@@ -1,11 +1,13 @@
 """A patient as the board's panels show them: what to call them, how to reach them, and who will be told of a change."""
 
+from collections.abc import Mapping
 from typing import Any
+
+import phonenumbers
 
 from scheduler.domain.messages import addresses
 from scheduler.domain.patients import Patient
 from scheduler.web.staff.board_looks import Screen
-from scheduler.web.staff.message_words import shown_phone
 
 _LANGUAGES = {"en": "English", "es": "Spanish"}
 _BY = {"sms": "text", "email": "email"}
@@ -29,3 +31,16 @@ def person(patient: Patient, screen: Screen) -> dict[str, Any]:
 
 def _initials(patient: Patient) -> str:
     return f"{patient.given_name[:1]}.{patient.family_name[:1]}."
+
+
+def shown_phone(phone: str) -> str:
+    """As in "(201) 555-0142"; a number of another country with its code."""
+    number = phonenumbers.parse(phone)
+    home = number.country_code == 1
+    form = phonenumbers.PhoneNumberFormat.NATIONAL if home else phonenumbers.PhoneNumberFormat.INTERNATIONAL
+    return phonenumbers.format_number(number, form)
+
+
+def typed(form: Mapping[str, str], *names: str) -> dict[str, str]:
+    """Return what somebody typed into these fields, so that a page which refuses it can show it again."""
+    return {name: form.get(name, "") for name in names}

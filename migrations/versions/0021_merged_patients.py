@@ -2,8 +2,8 @@
 
 from scheduler.migrate import run_sql
 
-revision = "0015"
-down_revision = "0014"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
