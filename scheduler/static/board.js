@@ -48,12 +48,6 @@
   }
 
   // Hearing of changes.
-  function listen() {
-    const live = find("live"), watch = day().dataset.watch;
-    if (live.getAttribute("hx-sse:connect") === watch) return;
-    live.setAttribute("hx-sse:connect", watch);
-    htmx.process(live, true);
-  }
   let connected = 0;
   document.addEventListener("htmx:sse:after:connection", () => { if (connected++) readAgain(); });
   document.addEventListener("htmx:sse:error", event => { if (event.detail.status === 401) readAgain(); });
@@ -127,7 +121,6 @@
     settle();
   });
   function settle() {
-    listen();
     show();
     const alert = find("alert");
     if (panel() && panel() !== was) find("panel")?.querySelector("h2")?.focus();
@@ -163,7 +156,6 @@
   document.addEventListener("click", event => { if (event.target.closest?.("#print")) print(); });
 
   function begin() {
-    listen();
     show();
     const now = find("now"), floor = day();
     if (now && !location.hash && !floor.scrollTop) floor.scrollTop = Math.max(0, now.offsetTop + now.parentElement.offsetTop - 160);

@@ -82,13 +82,14 @@ def sample_clinic(folder: Path, **numbers: int) -> Path:
 
 
 @asynccontextmanager
-async def open_site(dsn: str, folder: Path) -> AsyncGenerator[Site]:
-    """Yield the service over a migrated database without a clinic.
+async def open_site(dsn: str, folder: Path, *, timezone: str = "America/New_York") -> AsyncGenerator[Site]:
+    """Yield the service over a migrated database without a clinic, whose clocks are those of a zone.
 
     Patients may book for more than a year ahead, so that the clocks change within it, and as fast as a test goes. The
     process takes a client's address from X-Forwarded-For, so that every browser can be a client of its own.
     """
     clinic_file = sample_clinic(folder, horizon_days=400, changes_per_minute=10_000, reads_per_minute=10_000)
+    clinic_file.write_text(clinic_file.read_text().replace("America/New_York", timezone))
     environment = {
         "DATABASE_URL": dsn,
         "DATABASE_ALLOW_UNSAFE": "true",

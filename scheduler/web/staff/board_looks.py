@@ -79,7 +79,7 @@ def _column(column: Column, number: int, screen: Screen) -> ColumnLook:
         address=address,
         today=column.day == screen.today,
         out=_out(column, screen),
-        items=[_item(item, column.therapist_id, screen) for item in column.items],
+        items=[_item(item, screen) for item in column.items],
     )
 
 
@@ -94,16 +94,15 @@ def _away(off: Off, therapist_id: UUID, screen: Screen) -> str:
     return screen.view.to(away=off.absence_id, who=therapist.code) if off.absence_id and therapist else ""
 
 
-def _item(item: Card | Gap | Off, therapist_id: UUID, screen: Screen) -> dict[str, Any]:
+def _item(item: Card | Gap | Off, screen: Screen) -> dict[str, Any]:
     match item:
         case Card():
             return _card(item, screen)
         case Gap():
             return _gap(item, screen)
         case Off():
-            address = _away(item, therapist_id, screen)
             css = f"rest rest-{item.kind}"
-            return {"what": "off", "at": at(item.spot), "css": css, "words": words.off_words(item), "address": address}
+            return {"what": "off", "at": at(item.spot), "css": css, "words": words.off_words(item)}
 
 
 def _card(card: Card, screen: Screen) -> dict[str, Any]:
