@@ -1,6 +1,5 @@
 """A patient as the board's panels show them: what to call them, how to reach them, and who will be told of a change."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import phonenumbers
@@ -39,8 +38,3 @@ def shown_phone(phone: str) -> str:
     home = number.country_code == 1
     form = phonenumbers.PhoneNumberFormat.NATIONAL if home else phonenumbers.PhoneNumberFormat.INTERNATIONAL
     return phonenumbers.format_number(number, form)
-
-
-def typed(form: Mapping[str, str], *names: str) -> dict[str, str]:
-    """Return what somebody typed into these fields, so that a page which refuses it can show it again."""
-    return {name: form.get(name, "") for name in names}
