@@ -8,7 +8,6 @@ from uuid import UUID
 from scheduler.domain.inbox import Item, Row, first_step, may_fix, may_resend
 from scheduler.store.inbox import Phone
 from scheduler.web.staff import message_words as words
-from scheduler.web.staff.people import shown_phone
 from scheduler.web.staff.session import StaffMember
 
 MESSAGES = "/staff/messages"
@@ -90,7 +89,7 @@ def _phone(phone: Phone, item: Item, staff: StaffMember) -> dict[str, str]:
     person = people.get(phone.patient_id) if phone.patient_id else None
     full = f"{phone.given_name} {phone.family_name}" if phone.given_name else "Nobody on file"
     return {
-        "number": shown_phone(phone.number),
+        "number": words.shown_phone(phone.number),
         "dial": phone.number,
         "name": words.name(person, hidden=True) if person and staff.hide_names else full,
         "language": words.LANGUAGES[person.language] if person else "",

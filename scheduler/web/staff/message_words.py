@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+import phonenumbers
+
 from scheduler.domain.clinics import Channel, Clinic
 from scheduler.domain.inbox import Item, Person, Row, Sent, Sort, Step, VisitBeside
 from scheduler.domain.messages import State
@@ -97,6 +99,14 @@ def name(person: Person, *, hidden: bool) -> str:
     """The name as a screen that faces the room shows it: with an initial, or initials alone."""
     given = f"{person.given_name[:1]}." if hidden else f"{person.given_name} "
     return f"{given}{person.family_name[:1]}."
+
+
+def shown_phone(number: str) -> str:
+    """As in "(201) 555-0142"; a number of another country with its code."""
+    parsed = phonenumbers.parse(number)
+    home = parsed.country_code == 1
+    form = phonenumbers.PhoneNumberFormat.NATIONAL if home else phonenumbers.PhoneNumberFormat.INTERNATIONAL
+    return phonenumbers.format_number(parsed, form)
 
 
 def addressee(row: Row, *, hidden: bool) -> list[str]:

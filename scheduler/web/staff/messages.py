@@ -33,7 +33,6 @@ from scheduler.web.pages import dates
 from scheduler.web.pages.render import PageRequest, read_form, see_other
 from scheduler.web.staff import message_words as words
 from scheduler.web.staff.inbox_looks import MESSAGES, look_at, read_id, row_look
-from scheduler.web.staff.people import shown_phone
 from scheduler.web.staff.render import HTMX, staff_page
 from scheduler.web.staff.session import FromStaff, StaffMember, roles, safe_next
 
@@ -253,7 +252,7 @@ async def _fix_page(
     except NotFound as refused:
         return await _refused(staff, pool, now, refused)
     field = _field(item)
-    address = shown_phone(patient.phone) if field == "phone" else patient.email or ""
+    address = words.shown_phone(patient.phone) if field == "phone" else patient.email or ""
     heading = words.step_words(item, "fix")
     return staff_page(
         staff,
