@@ -14,7 +14,7 @@ from scheduler.store import patient_exports as store
 from scheduler.store.audit import AuditEvent, list_patient_events
 from scheduler.store.booked_visits import BookedVisit, fetch_booked_visits
 from scheduler.store.connections import Connection
-from scheduler.store.patient_exports import HeldAddress, HeldMessage, HeldTask, HeldText
+from scheduler.store.patient_exports import HeldAddress, HeldMessage, HeldNote, HeldTask, HeldText
 from scheduler.store.patients import Consent, list_consents
 
 # More than anybody's: several a day for a lifetime.
@@ -25,7 +25,8 @@ class PatientExport(msgspec.Struct, frozen=True, kw_only=True):
     """A patient and all that belongs to them.
 
     ``history`` is what was done to each visit, ``changes`` what was done to the patient, ``readings`` who looked,
-    ``tasks`` what the desk had to see to, ``unreachable`` which of their addresses nothing gets through to.
+    ``tasks`` what the desk had to see to, ``notes`` what it wrote, ``unreachable`` which of their addresses nothing
+    gets through to.
     """
 
     patient: Patient
@@ -39,6 +40,7 @@ class PatientExport(msgspec.Struct, frozen=True, kw_only=True):
     messages: list[HeldMessage]
     texts: list[HeldText]
     tasks: list[HeldTask]
+    notes: list[HeldNote]
     unreachable: list[HeldAddress]
 
 
@@ -61,5 +63,6 @@ async def export_patient(connection: Connection, clinic: Clinic, patient_id: UUI
         messages=await store.list_held_messages(connection, clinic.id, patient),
         texts=await store.list_held_texts(connection, clinic.id, patient),
         tasks=await store.list_held_tasks(connection, clinic.id, patient_id),
+        notes=await store.list_held_notes(connection, clinic.id, patient_id),
         unreachable=await store.list_held_addresses(connection, clinic.id, patient),
     )

@@ -71,6 +71,17 @@ class HeldAddress(msgspec.Struct, frozen=True, kw_only=True):
     noted_at: datetime
 
 
+class HeldNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that the desk wrote about a visit of the patient, also one that it took off again."""
+
+    visit_id: UUID
+    text: str
+    created_at: datetime
+    created_by: str
+    removed_at: datetime | None
+    removed_by: str | None
+
+
 async def fetch_kept_since(connection: Connection, clinic_id: UUID, patient_id: UUID) -> tuple[datetime, datetime]:
     """Return when the patient was added and when their record last changed."""
     row = await connection.fetchrow(
@@ -130,6 +141,18 @@ async def list_held_tasks(connection: Connection, clinic_id: UUID, patient_id: U
         patient_id,
     )
     return [to_struct(row, HeldTask) for row in rows]
+
+
+async def list_held_notes(connection: Connection, clinic_id: UUID, patient_id: UUID) -> list[HeldNote]:
+    """Return what the desk wrote about a patient's visits, in the order it was written."""
+    rows = await connection.fetch(
+        """select visit_id, text, created_at, created_by, removed_at, removed_by from visit_notes
+        where clinic_id = $1 and visit_id in (select id from visits where clinic_id = $1 and patient_id = $2)
+        order by created_at, id""",
+        clinic_id,
+        patient_id,
+    )
+    return [to_struct(row, HeldNote) for row in rows]
 
 
 async def list_held_addresses(connection: Connection, clinic_id: UUID, patient: Patient) -> list[HeldAddress]:

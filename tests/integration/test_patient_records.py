@@ -181,6 +181,11 @@ async def test_an_export_holds_everything_about_one_patient_and_nothing_about_an
             "insert into unreachable_addresses (clinic_id, channel, address, reason) values ($1, $2, $3, 'No such')",
             clinic.id, channel, address,
         )  # fmt: skip
+    for visit_id, text in [(visit["id"], "Prefers the table by the window"), (other["id"], "Not for Ash to read")]:
+        await pool.execute(
+            "insert into visit_notes (clinic_id, id, visit_id, text, created_by) values ($1, $2, $3, $4, 'staff:1')",
+            clinic.id, new_id(), UUID(visit_id), text,
+        )  # fmt: skip
 
     response = await desk.get(f"/api/v1/patients/{ash['id']}/export")
     assert response.status_code == 200, response.text
@@ -204,12 +209,15 @@ async def test_an_export_holds_everything_about_one_patient_and_nothing_about_an
     assert [(one["visit_id"], one["reason"]) for one in export["tasks"]] == [
         (None, "Call them"), (visit["id"], "Call them"),
     ]  # fmt: skip
+    assert [(one["visit_id"], one["text"]) for one in export["notes"]] == [
+        (visit["id"], "Prefers the table by the window")
+    ]
     assert {one["address"] for one in export["unreachable"]} == {"+12015550142", "ash@example.com"}
     assert [one["text"] for one in export["inbound"]] == ["C", "Who?"]
     changes = ["patient.created", "patient.consented", "patient.changed", "patients.told"]
     assert [one["action"] for one in export["changes"]] == changes
     assert [one["action"] for one in export["readings"]] == ["patients.listed", "patient.exported"]
-    for strange in (other["id"], other["patient"]["id"], "Samuels", "Jo", "Moved", "+12015550143"):
+    for strange in (other["id"], other["patient"]["id"], "Samuels", "Jo", "Moved", "Not for Ash", "+12015550143"):
         assert strange not in response.text
 
 

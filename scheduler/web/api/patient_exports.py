@@ -92,6 +92,17 @@ class ExportedTask(msgspec.Struct, frozen=True, kw_only=True):
     handled_by: str | None
 
 
+class ExportedNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that the desk wrote about a visit, also one that it took off again."""
+
+    visit_id: UUID
+    text: str
+    created_at: datetime
+    created_by: str
+    removed_at: datetime | None
+    removed_by: str | None
+
+
 class ExportedAddress(msgspec.Struct, frozen=True, kw_only=True):
     """A phone or email of the patient to which nothing gets through, and since when."""
 
@@ -104,7 +115,8 @@ class ExportedAddress(msgspec.Struct, frozen=True, kw_only=True):
 class PatientExportAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Everything held about one patient.
 
-    ``changes`` is what was done to their record, ``readings`` who looked, ``tasks`` what the desk had to see to.
+    ``changes`` is what was done to their record, ``readings`` who looked, ``tasks`` what the desk had to see to,
+    ``notes`` what it wrote.
     """
 
     exported_at: datetime
@@ -116,6 +128,7 @@ class PatientExportAnswer(msgspec.Struct, frozen=True, kw_only=True):
     messages: list[ExportedMessage]
     inbound: list[ExportedText]
     tasks: list[ExportedTask]
+    notes: list[ExportedNote]
     unreachable: list[ExportedAddress]
     changes: list[ExportedChange]
     readings: list[ExportedReading]
@@ -133,6 +146,7 @@ def export_answer(clinic: Clinic, export: PatientExport, now: datetime) -> Patie
         messages=[_message(clinic, message) for message in export.messages],
         inbound=[_text(clinic, text) for text in export.texts],
         tasks=[ExportedTask(**_facts(clinic, task)) for task in export.tasks],
+        notes=[ExportedNote(**_facts(clinic, note)) for note in export.notes],
         unreachable=[ExportedAddress(**_facts(clinic, address)) for address in export.unreachable],
         changes=[_change(clinic, event) for event in export.changes],
         readings=[

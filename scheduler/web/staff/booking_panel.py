@@ -17,8 +17,9 @@ from scheduler.store.connections import Connection
 from scheduler.web.reading import Problems
 from scheduler.web.staff import board_words as words
 from scheduler.web.staff.board_looks import Screen
+from scheduler.web.staff.message_words import shown_phone
 from scheduler.web.staff.panels import Panel, kinds, slot_look
-from scheduler.web.staff.people import person, shown_phone
+from scheduler.web.staff.people import person
 from scheduler.web.staff.session import StaffMember
 
 # More than these, and the desk types another letter.

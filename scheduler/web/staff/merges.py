@@ -19,10 +19,9 @@ from scheduler.store.patient_cards import list_latest_visits
 from scheduler.store.units import unit_of_work
 from scheduler.web.callers import FromNow
 from scheduler.web.pages.render import PageRequest, read_form, see_other, versioned
-from scheduler.web.staff.message_words import LANGUAGES, counted
+from scheduler.web.staff.message_words import LANGUAGES, counted, shown_phone
 from scheduler.web.staff.patient_looks import PATIENTS, visit_row
 from scheduler.web.staff.patients import DESK
-from scheduler.web.staff.people import shown_phone
 from scheduler.web.staff.render import staff_page
 from scheduler.web.staff.session import FromStaff, StaffMember
 

@@ -25,10 +25,9 @@ from scheduler.store.units import unit_of_work
 from scheduler.web.api.patient_bodies import PatientChangeBody, read_change
 from scheduler.web.callers import FromNow
 from scheduler.web.pages.render import PageRequest, read_form, see_other, versioned
-from scheduler.web.staff.message_words import LANGUAGES
+from scheduler.web.staff.message_words import LANGUAGES, shown_phone
 from scheduler.web.staff.patient_looks import PATIENTS, SAYINGS
 from scheduler.web.staff.patients import DESK, card_page
-from scheduler.web.staff.people import shown_phone
 from scheduler.web.staff.render import staff_page
 from scheduler.web.staff.session import FromStaff, StaffMember
 

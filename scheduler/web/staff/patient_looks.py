@@ -9,8 +9,7 @@ from scheduler.domain.visits import Status, Visit
 from scheduler.services.patient_cards import PatientCard
 from scheduler.store.patients import Consent
 from scheduler.web.pages import dates
-from scheduler.web.staff.message_words import LANGUAGES, entry_line
-from scheduler.web.staff.people import shown_phone
+from scheduler.web.staff.message_words import LANGUAGES, entry_line, shown_phone
 from scheduler.web.staff.render import shown_name
 from scheduler.web.staff.session import StaffMember
 

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import phonenumbers
-
 from scheduler.domain.messages import addresses
 from scheduler.domain.patients import Patient
 from scheduler.web.staff.board_looks import Screen
+from scheduler.web.staff.message_words import shown_phone
 
 _LANGUAGES = {"en": "English", "es": "Spanish"}
 _BY = {"sms": "text", "email": "email"}
@@ -30,11 +29,3 @@ def person(patient: Patient, screen: Screen) -> dict[str, Any]:
 
 def _initials(patient: Patient) -> str:
     return f"{patient.given_name[:1]}.{patient.family_name[:1]}."
-
-
-def shown_phone(phone: str) -> str:
-    """As in "(201) 555-0142"; a number of another country with its code."""
-    number = phonenumbers.parse(phone)
-    home = number.country_code == 1
-    form = phonenumbers.PhoneNumberFormat.NATIONAL if home else phonenumbers.PhoneNumberFormat.INTERNATIONAL
-    return phonenumbers.format_number(number, form)
