@@ -33,7 +33,7 @@ CALLBACKS = ["--callbacks", "sent", "delivered", "--callback-delay", "0.3", "--c
 
 COMPRESSED = {"MESSAGE_LEASE_SECONDS": "6", "MESSAGE_RECONCILE_SECONDS": "1,4,12", "MESSAGES_PER_SECOND": "20"}
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("key")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("key")]
 
 
 class Aftermath(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ async def storm(
         try:
             await workers.start()
             await workers.die_now_and_then(random.Random(seed))
-            await until(lambda: everything_is_settled(pool), seconds=120, what="every text to be settled")
+            await until(lambda: everything_is_settled(pool), seconds=180, what="every text to be settled")
         finally:
             for started in filter(None, (*workers.running, web)):
                 await started.kill()
@@ -109,14 +109,16 @@ class Workers:
         for _ in range(KILLS):
             await asyncio.sleep(chance.uniform(0.7, 1.3))
             oldest = self.running[0]
-            await until(lambda log=oldest.log: is_at_work(log), what="a worker to begin")
+            await until(lambda one=oldest: is_at_work(one), seconds=60, what="a worker to begin")
             await self.running.pop(0).kill()
             self.kills += 1
             await self._start_one()
 
 
-async def is_at_work(log: Path) -> bool:
-    return "worker.started" in log.read_text()
+async def is_at_work(worker: Started) -> bool:
+    said = worker.log.read_text()
+    assert worker.process.returncode is None, f"it ended by itself: {said}"
+    return "worker.started" in said
 
 
 async def everything_is_settled(pool: Pool) -> bool:
