@@ -67,6 +67,7 @@ class Days:
             happening = {at: list(events) for at, events in groupby(self.year.events, key=lambda event: event.at)}
             off, on = self.year.without_planner
             times = sorted({*self.year.desk_times, *happening})
+            mornings = set(self.year.desk_times[::2])
             for at in times:
                 await self._send_until(connection, at)
                 async with connection.transaction():
@@ -74,7 +75,7 @@ class Days:
                     if not off <= at < on:
                         await plan_ahead(connection, self.clinic, now=at)
                 self.forgotten[at] = await count_forgotten(connection, at)
-                if at.day == 1:
+                if at.day == 1 and at in mornings:
                     # What the database does by itself in a month that takes longer.
                     await connection.execute(
                         "vacuum analyze messages, message_attempts, provider_messages, visits, visit_links, patients"
