@@ -80,6 +80,15 @@ def web_command() -> None:
     serve.run_web(_settings())
 
 
+@main.command("maintenance")
+@_plainly
+def maintenance_command() -> None:
+    """Answer in place of `web`, without a database: every page says that the service is stopped for a while."""
+    from scheduler.commands import serve
+
+    serve.run_maintenance(_settings(database=False))
+
+
 @main.command("worker")
 @_plainly
 def worker_command() -> None:

@@ -10,9 +10,8 @@ from typing import cast
 import msgspec
 from litestar import Litestar
 from litestar.config.app import AppConfig
-from litestar.datastructures import CacheControlHeader, State
+from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
-from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 
 from scheduler.channels.texts import Texts, load_texts
 from scheduler.services.directory import keep_fresh, open_directory
@@ -47,8 +46,7 @@ from scheduler.web.pages.routes import page_handlers
 from scheduler.web.problems import on_error
 from scheduler.web.requests import BODY_LIMIT, StrictRequest, read_query
 from scheduler.web.staff.routes import STAFF_PAGES
-
-_HERE = Path(__file__).parent
+from scheduler.web.static import static_files
 
 # Each statement there is one short write, so two connections carry hundreds a second.
 LIMITS_POOL_SIZE = 2
@@ -80,13 +78,7 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None, refre
             *HOOKS,
             *page_handlers(settings),
             *STAFF_PAGES,
-            # Pages name static files with a hash of their content, so a browser may keep them for good.
-            create_static_files_router(
-                path="/static",
-                directories=[_HERE / "static"],
-                include_in_schema=False,
-                cache_control=CacheControlHeader(public=True, max_age=31_536_000, immutable=True),
-            ),
+            static_files(),
         ],
         lifespan=[partial(_open, refresh=refresh)],
         state=State(

@@ -297,3 +297,10 @@ class TooBusy(SchedulerError):
     code = "too-busy"
     status = 503
     title = "We are too busy for a moment; try again shortly"
+
+
+class UnderMaintenance(TooBusy):
+    """The service was stopped on purpose; ``scheduler maintenance`` answers in its place."""
+
+    code = "maintenance"
+    title = "The service is stopped for maintenance"

@@ -10,7 +10,8 @@ import logging
 import os
 import signal
 import socket
-from typing import TYPE_CHECKING, cast
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, cast
 
 import uvloop
 from granian.constants import HTTPModes, Interfaces
@@ -43,14 +44,26 @@ GRANIAN_LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": {
 
 def run_web(settings: Settings) -> None:
     """Serve the application until told to stop. Raises ConfigurationError where it cannot listen."""
-    refuse_taken_port(settings)
+    _serve_until_told(settings, _web(settings))
+
+
+def run_maintenance(settings: Settings) -> None:
+    """Say that the service is stopped on purpose, until told to stop. Raises ConfigurationError as well."""
+    _serve_until_told(settings, _maintenance(settings))
+
+
+def _serve_until_told(settings: Settings, serving: Coroutine[Any, Any, None]) -> None:
     try:
+        refuse_taken_port(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_web(settings))
+            runner.run(serving)
     except BaseExceptionGroup as group:
         # Litestar opens the application inside a group of tasks, which wraps what went wrong.
         refusal = group.subgroup(ConfigurationError)
         raise (_first(refusal) if refusal else group) from None
+    finally:
+        # Where it cannot listen, nothing has begun.
+        serving.close()
 
 
 def run_worker(settings: Settings) -> None:
@@ -119,6 +132,13 @@ async def _web(settings: Settings) -> None:
     from scheduler.app import create_app
 
     await serve(create_app(settings), settings)
+
+
+async def _maintenance(settings: Settings) -> None:
+    from scheduler.services.clinic_files import read_files
+    from scheduler.web.maintenance import create_maintenance_app
+
+    await serve(create_maintenance_app(settings, read_files(settings.scheduler_clinic)), settings)
 
 
 async def _work(settings: Settings) -> None:

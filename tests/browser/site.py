@@ -15,7 +15,7 @@ from scheduler.domain.actors import SYSTEM
 from scheduler.services.api_keys import create_api_key
 from scheduler.services.clinic_files import apply_files, read_files
 from scheduler.settings import load_settings
-from scheduler.store.clinics import load_clinics
+from scheduler.store.clinics import APPLIED, load_clinics
 from scheduler.store.connections import Pool, open_pool
 from tests.acceptance.processes import ROOT, running
 from tests.simulators.twilio_shapes import ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER
@@ -59,6 +59,12 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
             headers={"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"},
         )  # fmt: skip
         assert response.status_code == 200, response.text
+
+    async def decide(self, name: str, value: bool) -> None:
+        """Let the clinic decide something else than its file says, and the process hear of it."""
+        statement = "update clinics set settings = jsonb_set(settings, array[$1], to_jsonb($2::boolean))"
+        await self.pool.execute(statement, name, value)
+        await self.pool.execute(f"select pg_notify('{APPLIED}', '')")
 
     async def forget_patients(self) -> None:
         """Empty every table that is not the clinic's own."""

@@ -9,14 +9,16 @@ from playwright.async_api import Page, Response, expect
 
 from scheduler.domain.clinics import Language
 from tests.browser.conftest import vendored
+from tests.browser.site import Site
 
 ASH = {"given_name": "Ash", "family_name": "Quillfeather", "phone": "201 555 0142", "email": "ash.q@example.com"}
 
 # Standards of WCAG 2.2 to AA, and what axe thinks good besides.
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
-# Whatever these find depends on how wide the page is; all else is the same at any width.
+# Whatever these find depends on how wide the page is, or how dark; all else is the same.
 BY_WIDTH = ["color-contrast", "target-size", "scrollable-region-focusable"]
+BY_COLOUR = ["color-contrast"]
 
 WIDTHS = (320, 375, 1280)
 
@@ -61,6 +63,11 @@ async def faults(page: Page, language: Language, *, picture: str | None = None) 
     ``picture`` is how the files of its pictures begin, where some are wanted.
     """
     await page.add_script_tag(path=vendored("axe.min.js"))
+    # These few rules read no stylesheets of their own.
+    by_width, by_colour = (
+        {"runOnly": {"type": "rule", "values": one}, "preload": False} for one in (BY_WIDTH, BY_COLOUR)
+    )
+    everything = {"runOnly": STANDARDS}
     found: list[str] = []
     for width in WIDTHS:
         await page.set_viewport_size({"width": width, "height": 812})
@@ -73,8 +80,13 @@ async def faults(page: Page, language: Language, *, picture: str | None = None) 
             found += [f"{width}: {name}: {one}" for one in looks[name]]
         expected = {"headings": 1, "language": language, "styled": 0, "scripts": 1}
         found += [f"{name} is {looks[name]!r}" for name, value in expected.items() if looks[name] != value]
-        rules = {"runOnly": STANDARDS} if width == WIDTHS[0] else {"runOnly": {"type": "rule", "values": BY_WIDTH}}
-        found += [f"{width}: axe: {one}" for one in await axe(page, rules)]
+        found += [f"{width}: axe: {one}" for one in await axe(page, everything if width == WIDTHS[0] else by_width)]
+    await page.emulate_media(color_scheme="dark")
+    found += [f"in the dark: axe: {one}" for one in await axe(page, by_colour)]
+    if picture:
+        await page.set_viewport_size({"width": 375, "height": 812})
+        await page.screenshot(path=f"{picture}.dark.png", full_page=True, caret="initial")
+    await page.emulate_media(color_scheme="light")
     address = IDS.sub("", urlsplit(page.url)._replace(netloc="").geturl())
     found += [f"{text!r} says too much" for text in (await page.title(), address) if PRIVATE.search(text)]
     return found
@@ -122,6 +134,13 @@ async def book(page: Page, person: dict[str, str] = ASH, *, texts: bool = False,
     await fill(page, person, texts=texts)
     await submit(page)
     await expect(page.locator(".done")).to_be_visible()
+
+
+async def read_code(site: Site) -> str:
+    """Return the latest code that was texted."""
+    return await site.pool.fetchval(
+        "select variables ->> 'code' from messages where template = 'code' order by id desc"
+    )
 
 
 async def typed(page: Page) -> dict[str, str]:

@@ -36,6 +36,7 @@ PAGES_OF_ERRORS = {
     "hold-not-found",
     "too-busy",
     "rate-limited",
+    "maintenance",
     "call-instead",
     "by-phone",
     "wrong",

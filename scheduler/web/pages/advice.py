@@ -151,6 +151,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Something failed that we did not foresee. Nothing was changed.",
         "Try again later. Tell the operator the header X-Request-Id: the log has the same id.",
     ),
+    "maintenance": (
+        "The operator has stopped the service for a while, on purpose. Nothing was changed, and nothing is lost.",
+        "Wait as long as the header Retry-After says and send the request again, with the same Idempotency-Key.",
+    ),
     "too-busy": (
         "The database is away, full or busy for a moment. Nothing was changed.",
         "Wait as long as the header Retry-After says and send the request again, with the same Idempotency-Key.",

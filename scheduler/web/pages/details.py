@@ -236,7 +236,8 @@ def _code_page(sent: Submission, *, error: str | None = None, notice: str | None
         url=hold_url(sent.own),
         typed=sent.typed,
         ending=sent.details.phone[-2:],
-        code=sent.form.get("code", ""),
+        # What was wrong can be mended; what a new code took the place of is of no more use.
+        code=sent.form.get("code", "") if error else "",
         errors={"code": error} if error else {},
         notice=notice,
     )

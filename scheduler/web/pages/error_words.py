@@ -14,6 +14,11 @@ ERROR_WORDS: dict[str, tuple[str, str]] = {
             "cita está reservada. Si no, por favor elija un horario de nuevo."
         ),
     ),
+    "maintenance.h1": ("We’ll be back soon", "Volvemos pronto"),
+    "maintenance": (
+        "Online booking is closed for a short while. Visits that are booked stay booked. If it cannot wait, call us.",
+        "La reserva en línea está cerrada por un rato. Las citas reservadas siguen en pie. Si es urgente, llámenos.",
+    ),
     "too-busy.h1": ("We are busy for a moment", "Estamos ocupados por un momento"),
     "too-busy": (
         "Nothing was booked. Please try again in a few seconds.",

@@ -12,6 +12,7 @@ from scheduler.errors import (
     RateLimited,
     SchedulerError,
     TooBusy,
+    UnderMaintenance,
 )
 from scheduler.web.pages.render import PageRequest, page, provide_visitor
 
@@ -30,6 +31,7 @@ _WORDS: dict[type[SchedulerError], str] = {
     NotFound: "not-found",
     RateLimited: "rate-limited",
     TooBusy: "too-busy",
+    UnderMaintenance: "maintenance",
 }
 
 
