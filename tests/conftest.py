@@ -166,3 +166,9 @@ async def emptied(emptying: tuple["asyncpg.Connection[asyncpg.Record]", str]) ->
     yield
     connection, statements = emptying
     await connection.execute(statements)
+
+
+@pytest.fixture(autouse=True)
+def ids_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ids begin at this test's own time: those of a process only rise, also after a test that was in the future."""
+    monkeypatch.setattr("scheduler.ids._last", 0)

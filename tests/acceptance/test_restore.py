@@ -57,13 +57,21 @@ async def book_without_end(url: str, key: str, told: list[str]) -> None:
                         told.append((await response.json())["id"])
 
 
-def kill_everything(up: Started, data: Path) -> None:
+async def kill_everything(up: Started, data: Path) -> None:
     """End all of it as a power cut would: the database first, so that nobody has time to tell it anything."""
     postgres = int((data / "postgres" / "postmaster.pid").read_text().split()[0])
     below = Path(f"/proc/{postgres}/task/{postgres}/children").read_text().split()
-    for process_id in (postgres, *map(int, below), *children(up.process.pid).values(), up.process.pid):
+    everything = (postgres, *map(int, below), *children(up.process.pid).values(), up.process.pid)
+    for process_id in everything:
         with suppress(ProcessLookupError):
             os.kill(process_id, signal.SIGKILL)
+    await up.process.wait()
+    # PostgreSQL takes its lock file for a live server's while the dead one is not yet buried, as after no power cut.
+    await until(lambda: asyncio.sleep(0, not any(map(exists, everything))), what="the dead to be buried")
+
+
+def exists(process_id: int) -> bool:
+    return Path(f"/proc/{process_id}").exists()
 
 
 @pytest.mark.timeout(180)
@@ -79,10 +87,9 @@ async def test_every_visit_that_was_acknowledged_comes_back_after_a_kill_of_ever
     key = next(line for line in written.splitlines() if line.startswith("tbs_"))
     load = asyncio.create_task(book_without_end(up.url, key, told))
     await until(lambda: asyncio.sleep(0, len(told) >= 20), what="twenty visits")
-    kill_everything(up, data)
+    await kill_everything(up, data)
     with pytest.raises((aiohttp.ClientError, TimeoutError)):
         await load
-    await up.process.wait()
 
     file = folder / "clinic.dump"
     code, written = await run("backup", str(file), **environment)
