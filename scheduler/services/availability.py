@@ -51,12 +51,46 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return _slots(self.clinic, self.visit_type, self.openings, self.therapists)
 
 
-# What was found lately, by question. The database is asked every time all the same; but where it says what it said
-# before, the same follows from it. Between two bookings the same days are looked at again and again, and all who lose
-# a race for a slot ask for the same alternatives.
-_lately: OrderedDict[tuple[UUID, str, UUID | None, UUID | None, int, int], _Found] = OrderedDict()
-_MOST_REMEMBERED = 256
-_MOST_OPENINGS = 1000
+Question = tuple[UUID, str, UUID | None, UUID | None, int, int]
+
+# Openings remembered in all, of which each takes a hundred bytes or two, and how many of them a question counts as.
+_MOST_REMEMBERED = 50_000
+_QUESTION = 20
+
+
+class _Lately:
+    """What was found lately, by question; what was asked longest ago is forgotten first.
+
+    The database is asked every time all the same; but where it says what it said before, the same follows from it.
+    Between two bookings the same days are looked at again and again, and all who lose a race for a slot ask for the
+    same alternatives.
+    """
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[Question, _Found] = OrderedDict()
+        self._room = _MOST_REMEMBERED
+
+    def recall(self, question: Question, clinic: Clinic, read: CalendarRows) -> _Found | None:
+        """Return what was found where the same was read before."""
+        known = self._found.get(question)
+        if known is None or known.clinic is not clinic or known.read != read:
+            return None
+        self._found.move_to_end(question)
+        return known
+
+    def keep(self, question: Question, found: _Found) -> None:
+        self._forget(self._found.pop(question, None))
+        self._found[question] = found
+        self._room -= _QUESTION + len(found.openings)
+        while self._room < 0:
+            self._forget(self._found.popitem(last=False)[1])
+
+    def _forget(self, found: _Found | None) -> None:
+        if found is not None:
+            self._room += _QUESTION + len(found.openings)
+
+
+_lately = _Lately()
 
 
 class DayCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,9 +248,8 @@ async def _find(
         without_visit=moving.id if moving else None,
     )
     question = (clinic.id, visit_type.code, therapist.id if therapist else None, room.id if room else None, start, end)
-    known = _lately.get(question) if moving is None and not elsewhere else None
-    if known is not None and known.clinic is clinic and known.read == read:
-        _lately.move_to_end(question)
+    usual = moving is None and not elsewhere
+    if usual and (known := _lately.recall(question, clinic, read)):
         return known
     calendar = calendar_of(read)
     calendar = msgspec.structs.replace(
@@ -237,11 +270,8 @@ async def _find(
         therapists=[clinic.therapist_code(therapist_id) for therapist_id in therapists],
         openings=openings,
     )
-    if moving is None and not elsewhere and len(openings) <= _MOST_OPENINGS:
-        _lately[question] = found
-        _lately.move_to_end(question)
-        if len(_lately) > _MOST_REMEMBERED:
-            _lately.popitem(last=False)
+    if usual:
+        _lately.keep(question, found)
     return found
 
 

@@ -139,7 +139,7 @@ SETTINGS: dict[str, Setting] = {
     "MESSAGE_RECONCILE_SECONDS": Setting(forms.rising_seconds, "15,45,120,300"),
     # How many texts a second leave for one clinic, whatever the number of workers. An ordinary long number sends one
     # segment a second (Twilio, error 30001); a pool of numbers or a short code sends more.
-    "MESSAGES_PER_SECOND": Setting(forms.integer(1, 100), "1"),
+    "MESSAGES_PER_SECOND": Setting(forms.integer(1, 10_000), "1"),
     # Whether webhooks may lead to addresses that are not on the internet, which could be anything in the house. This
     # machine itself may be told all the same while PUBLIC_BASE_URL says that the service is tried out on it.
     "WEBHOOKS_ALLOW_PRIVATE": Setting(forms.flag, "false"),

@@ -213,7 +213,7 @@ def test_what_a_crash_left_behind_does_not_stand_in_the_way_even_if_its_number_l
 
 def test_a_server_started_by_hand_is_left_alone(data: Path) -> None:
     account = account_for(data, data / "postgres")
-    binary = postgres._binaries() / "postgres"
+    binary = postgres.find_binaries() / "postgres"
     command = [binary, "-D", data / "postgres", "-k", data / "socket", "-c", "listen_addresses="]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, **running_as(account)) as by_hand:
         try:

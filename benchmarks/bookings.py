@@ -1,0 +1,152 @@
+"""Bookings: how many a second, against the database's share of them, and how long one takes after many years."""
+
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+import msgspec
+
+from benchmarks import pgbench, workload
+from benchmarks.history import add_history
+from benchmarks.inside import ask
+from benchmarks.load import LoadFailed, drive, request
+from benchmarks.people import Runner, add_runners, runners
+from benchmarks.recording import CLIENTS, Script, make_script, record
+from benchmarks.samples import Pair, alternate
+from benchmarks.stage import Site, Stage, clinic_of, filling, web
+from scheduler.app import create_app
+
+# Enough for pgbench, the faster of the two, over all seconds of one run.
+_BOOKINGS = 9000
+_DAYS = 70
+_SECONDS = 2
+_WARM_UP = 200
+
+# As many as one connection makes in these seconds at most.
+_ALONE = 1500
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """A visit that somebody on file wants."""
+
+    visit: workload.Booked
+    patient: Runner
+
+    @property
+    def body(self) -> bytes:
+        return msgspec.json.encode(
+            {
+                "visit_type": workload.VISIT_TYPE,
+                "therapist": workload.therapist_code(self.visit.therapist),
+                "starts_at": self.visit.starts_at,
+                "patient": {
+                    "given_name": self.patient.given_name,
+                    "family_name": self.patient.family_name,
+                    "phone": self.patient.phone,
+                    "email": self.patient.email,
+                    "sms_consent": {"granted": True, "wording_version": "2026-11"},
+                },
+            }
+        )
+
+
+async def with_wishes(stage: Stage, number: int) -> tuple[Site, list[Wish]]:
+    """Return a site of 20 therapists, and as many wishes that can all be granted, of patients who are on file."""
+    site = await stage.site(20)
+    people = runners(number, family="Wisher")
+    clinic = await clinic_of(site)
+    async with filling(site) as connection:
+        await add_runners(connection, clinic.id, people)
+    free = workload.free_visits(20, site.first_day, days=_DAYS)
+    return site, [Wish(visit, patient) for visit, patient in zip(free[:number], people, strict=True)]
+
+
+def headers(site: Site) -> dict[str, str]:
+    return {"authorization": f"Bearer {site.key}", "idempotency-key": secrets.token_urlsafe(16)}
+
+
+def requests(site: Site, wishes: Sequence[Wish]) -> list[bytes]:
+    return [request("POST", "/api/v1/visits", body=wish.body, **headers(site)) for wish in wishes]
+
+
+async def measure_rate(stage: Stage, repeats: int) -> list[Pair]:
+    """B1."""
+    site, wishes = await with_wishes(stage, _BOOKINGS)
+    script = await recorded(stage, site, wishes)
+    ours, beside = partial(rate_over_http, stage, site, wishes), partial(rate_of_statements, stage, site, script)
+    return [await alternate(repeats, ours, beside)]
+
+
+async def rate_over_http(stage: Stage, site: Site, wishes: Sequence[Wish]) -> float:
+    """Return bookings per second over 16 connections, on a copy of the site."""
+    async with copied(stage, site) as copy, web(copy) as process:
+        await drive(process.url, requests(copy, wishes[:_WARM_UP]), connections=16, seconds=1, once=True)
+        left = requests(copy, wishes[_WARM_UP:])
+        return (await drive(process.url, left, connections=16, seconds=_SECONDS, once=True)).per_second
+
+
+async def rate_of_statements(stage: Stage, site: Site, script: Script) -> float:
+    """Return how many times a second 16 clients could send the statements of a booking, and nothing else.
+
+    What looking up the parameters takes is measured by itself and taken off.
+    """
+    async with copied(stage, site) as copy:
+        look_up = await pgbench.rate(copy.dsn, script.look_up, clients=CLIENTS, seconds=1)
+        whole = await pgbench.rate(copy.dsn, script.whole, script.constants, clients=CLIENTS, seconds=_SECONDS)
+    return 1 / (1 / whole - 1 / look_up)
+
+
+async def recorded(stage: Stage, site: Site, wishes: Sequence[Wish]) -> Script:
+    """Return the statements of these bookings; the site gets the table that tells them apart."""
+    async with copied(stage, site) as copy:
+        app = create_app(copy.settings)
+        async with app.lifespan():
+
+            async def book(index: int) -> None:
+                status, body = await ask(app, "POST", "/api/v1/visits", headers(copy), wishes[index].body)
+                if status != 201:  # noqa: PLR2004
+                    raise LoadFailed(f"a booking was answered with {status}: {body[:300]!r}")
+
+            # The first ones note that the key was used, and make each connection look at types.
+            for index in range(_WARM_UP):
+                await book(index)
+            acts = await record(app.state.pool, lambda index: book(_WARM_UP + index), len(wishes) - _WARM_UP)
+    async with filling(site) as connection:
+        return await make_script(connection, acts)
+
+
+@asynccontextmanager
+async def copied(stage: Stage, site: Site) -> AsyncGenerator[Site]:
+    copy = await stage.copy(site)
+    try:
+        yield copy
+    finally:
+        await stage.drop(copy)
+
+
+async def measure_history(stage: Stage, repeats: int) -> list[Pair]:
+    """B3."""
+    lately, wishes = await with_wishes(stage, _ALONE * (repeats + 1))
+    long_ago = await stage.copy(lately)
+    for site, number in ((lately, 1_000), (long_ago, 1_000_000)):
+        await add_history(site, number)
+    async with web(lately) as young, web(long_ago) as old:
+        ours, beside = Turns(long_ago, old.url, wishes), Turns(lately, young.url, wishes)
+        await ours.median()
+        await beside.median()
+        return [await alternate(repeats, ours.median, beside.median)]
+
+
+class Turns:
+    """Bookings over one connection, each of them once."""
+
+    def __init__(self, site: Site, url: str, wishes: Sequence[Wish]) -> None:
+        self._url = url
+        self._left = requests(site, wishes)
+
+    async def median(self) -> float:
+        """Return the median of milliseconds that a booking takes."""
+        turn, self._left = self._left[:_ALONE], self._left[_ALONE:]
+        answered = await drive(self._url, turn, connections=1, seconds=_SECONDS, once=True)
+        return answered.median_ms

@@ -1,0 +1,128 @@
+"""Processes: what they take in memory, how soon they are there, and what a second one brings."""
+
+import asyncio
+import os
+import re
+import signal
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+
+from benchmarks.bookings import Wish, copied, requests, with_wishes
+from benchmarks.load import LoadFailed, drive
+from benchmarks.samples import Pair, Samples, alternate
+from benchmarks.slots import Looks, one_therapist
+from benchmarks.stage import ROOT, Site, Stage, web
+from tests.acceptance.processes import Started, free_port
+
+_REQUESTS = 100_000
+_PARTS = 5
+_SECONDS = 2
+_WISHES = 5_000
+
+
+async def measure_memory(stage: Stage, _repeats: int) -> list[Pair]:
+    """W1: the memory of a web process after each fifth of 100,000 requests."""
+    site = await stage.site(20)
+    looks = Looks(one_therapist(site))
+    seen: list[float] = []
+    async with web(site) as process:
+        for _ in range(_PARTS):
+            await _ask(process.url, looks, _REQUESTS // _PARTS)
+            seen.append(_memory(process.process.pid))
+    return [Pair(Samples(seen)), Pair(Samples([seen[-1]]), Samples([seen[0]]))]
+
+
+async def measure_start(_stage: Stage, repeats: int) -> list[Pair]:
+    """W2: `make run` on data that is there, from the command to the first answer."""
+    with tempfile.TemporaryDirectory(prefix="scheduler-benchmarks-") as folder:
+        Path(folder).chmod(0o711)
+        await _run(Path(folder))
+        return [Pair(Samples([await _run(Path(folder)) for _ in range(repeats)]))]
+
+
+async def measure_two(stage: Stage, repeats: int) -> list[Pair]:
+    """The slots and the bookings of W3."""
+    site, wishes = await with_wishes(stage, _WISHES)
+    looks = Looks(one_therapist(site))
+    async with web(site) as first, web(site) as second:
+        for process in (first, second):
+            await drive(process.url, looks.more(), connections=16, seconds=1)
+        slots = await alternate(repeats, partial(_rate, [first, second], looks), partial(_rate, [first], looks))
+    bookings = await alternate(
+        repeats, partial(_bookings, stage, site, wishes, 2), partial(_bookings, stage, site, wishes, 1)
+    )
+    return [slots, bookings]
+
+
+async def _rate(processes: Sequence[Started], looks: Looks) -> float:
+    """Return requests per second over 16 connections, shared between processes."""
+    share = 16 // len(processes)
+    answered = await asyncio.gather(
+        *(drive(each.url, looks.more(), connections=share, seconds=_SECONDS) for each in processes)
+    )
+    return sum(each.per_second for each in answered)
+
+
+async def _bookings(stage: Stage, site: Site, wishes: Sequence[Wish], processes: int) -> float:
+    """Return bookings per second over 16 connections, shared between so many processes."""
+    async with copied(stage, site) as copy, AsyncExitStack() as stack:
+        webs = [await stack.enter_async_context(web(copy)) for _ in range(processes)]
+        parts = [requests(copy, wishes[number::processes]) for number in range(processes)]
+        warm_up, share = 200 // processes, 16 // processes
+        for each, part in zip(webs, parts, strict=True):
+            await drive(each.url, part[:warm_up], connections=share, seconds=1, once=True)
+        answered = await asyncio.gather(
+            *(
+                drive(each.url, part[warm_up:], connections=share, seconds=_SECONDS, once=True)
+                for each, part in zip(webs, parts, strict=True)
+            )
+        )
+    return sum(each.per_second for each in answered)
+
+
+async def _ask(url: str, looks: Looks, number: int) -> None:
+    asked = 0
+    while asked < number:
+        asked += (await drive(url, looks.more(), connections=16, seconds=_SECONDS)).answers
+
+
+def _memory(pid: int) -> float:
+    """Return a process's resident memory in MB."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found  # noqa: S101 - Linux always says
+    return int(found[1]) / 1024
+
+
+async def _run(folder: Path) -> float:
+    """Return the seconds from `make run` to the first answer, and stop it again."""
+    port = free_port()
+    environment = {"PATH": os.environ["PATH"], "PORT": str(port), "SCHEDULER_DATA": str(folder)}
+    began = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        "make", "run", cwd=ROOT, env=environment, stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+            while not await _answers(session, port):
+                if process.returncode is not None:
+                    raise LoadFailed(f"make run ended with {process.returncode}")
+                await asyncio.sleep(0.01)
+        return time.perf_counter() - began
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        await process.wait()
+
+
+async def _answers(session: aiohttp.ClientSession, port: int) -> bool:
+    try:
+        async with session.get(f"http://127.0.0.1:{port}/book") as response:
+            return response.status == 200  # noqa: PLR2004
+    except aiohttp.ClientError:
+        return False
