@@ -6,7 +6,7 @@ PYTEST_ARGS ?= -n 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench nightly year storms mutants sbom lint types format lock clean
+.PHONY: help run test bench chaos nightly year storms mutants sbom lint types format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ year: .venv/installed-dev ## live through a whole year of a busy clinic, and com
 
 storms: .venv/installed-dev ## kill workers and fail Twilio with five seeds: with callbacks, without, and as a naive worker
 	@STORMS=5 $(BIN)/python -m pytest -s tests/acceptance/test_storms.py
+
+chaos: .venv/installed-dev ## break everything while clients book, and prove that nothing is lost: SEEDS=300, SEED=17, CONTROL=all
+	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),8)) $(if $(CONTROL),--control $(CONTROL))
 
 mutants: .venv/installed-dev ## break each rule of the domain in every small way, and list what no test notices: an hour
 	@$(BIN)/python -m tools.mutation $(MODULES)

@@ -19,7 +19,7 @@ from scheduler.services.limits import Leases
 from scheduler.services.live import BOARDS, LiveBoards
 from scheduler.settings import Settings
 from scheduler.store.clinics import APPLIED
-from scheduler.store.connections import Connection, Pool, open_pool
+from scheduler.store.connections import WEB, Connection, Pool, open_pool
 from scheduler.store.listening import listen
 from scheduler.store.units import reading, unit_of_work
 from scheduler.web.api.closures import ClosureController
@@ -121,7 +121,7 @@ async def _open(app: Litestar, *, refresh: bool) -> AsyncGenerator[None]:
     # What is counted is counted on connections of its own: a booking under way has one already, and must not wait for
     # another that a booking like it has.
     few = msgspec.structs.replace(settings, database_pool_size=LIMITS_POOL_SIZE)
-    async with open_pool(settings) as pool, open_pool(few) as limits_pool:
+    async with open_pool(settings, WEB) as pool, open_pool(few, WEB) as limits_pool:
         app.state.pool, app.state.limits_pool = pool, limits_pool
         app.state.directory = await open_directory(pool)
         beside = _heed_changes(app, settings, pool) if refresh else []

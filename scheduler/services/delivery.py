@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import asyncpg
 import msgspec
 import structlog
 
@@ -38,6 +39,9 @@ from scheduler.store.unreachable import note_unreachable
 
 # A batch is sent all at once, so that no message waits in our own queue while its lease runs.
 BATCH = 10
+
+# How soon what could not be written down is written again.
+NOTE_AGAIN_SECONDS = 0.5
 
 # Where no message comes back from here, the desk and webhooks hear of it in the same transaction.
 _FAILED: frozenset[State] = frozenset({"failed", "dead"})
@@ -164,9 +168,25 @@ async def _make_ready(
 
 
 async def _send(post: Post, ready: _Ready, now: datetime | None) -> tuple[UUID, Channel] | None:
-    """Send a message and write what came of it; return its clinic and channel where nobody can tell."""
+    """Send a message and write what came of it; return its clinic and channel where nobody can tell.
+
+    Whoever knows what became of it tries to write that down for as long as the lease runs: a database that is away for
+    a moment must not turn what is known into a doubt, which for an email means a second one.
+    """
+    outcome = await post.channels[ready.message.channel].send(ready.envelope)
+    deadline = asyncio.get_running_loop().time() + post.settings.message_lease_seconds
+    while True:
+        try:
+            return await _note(post, ready, outcome, now)
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError):
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(NOTE_AGAIN_SECONDS)
+
+
+async def _note(post: Post, ready: _Ready, outcome: Outcome, now: datetime | None) -> tuple[UUID, Channel] | None:
+    """Write what came of an attempt; doing so again changes nothing."""
     message = ready.message
-    outcome = await post.channels[message.channel].send(ready.envelope)
     state, retry_after, check_after = verdict(post.settings, message, outcome)
     stands_alone = state == "sent" or outcome.result == "retry"
     async with reading(post.pool) if stands_alone else unit_of_work(post.pool) as connection:

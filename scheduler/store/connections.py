@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -18,18 +18,36 @@ else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
 
-# Without all three of these a half-open database hangs requests for more than a minute (DESIGN, database rules).
+# Without these and a limit for each command a half-open database hangs requests for more than a minute (DESIGN,
+# database rules).
 CONNECT_SECONDS = 5.0
 ACQUIRE_SECONDS = 3.0
-COMMAND_SECONDS = 10.0
 
-# The server gives up first, so that the session is usable again when the client's own limit would strike.
+
+class Patience(NamedTuple):
+    """How long a statement may take: for the server, which gives up first, and for us, in seconds.
+
+    So a session stays usable, and one that has said nothing when our own limit strikes leads nowhere.
+    """
+
+    server: str
+    client: float
+
+
+# Somebody waits for what is asked here, and for no longer than the whole answer may take (web/application).
+WEB = Patience("3s", 3.5)
+# Nobody waits; commands and workers may count everything there is.
+WORK = Patience("8s", 10.0)
+
 SERVER_LIMITS = {
     "application_name": "scheduler",
     "timezone": "UTC",
-    "statement_timeout": "8s",
     "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "15s",
+    # A session whose client's machine is gone keeps its place for a minute and not for hours.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
 }
 
 
@@ -57,8 +75,8 @@ async def connect(settings: Settings, *, dsn: str | None = None) -> "asyncpg.Con
     connection = await asyncpg.connect(
         dsn or settings.database_url,
         timeout=CONNECT_SECONDS,
-        command_timeout=COMMAND_SECONDS,
-        server_settings=SERVER_LIMITS,
+        command_timeout=WORK.client,
+        server_settings=SERVER_LIMITS | {"statement_timeout": WORK.server},
         statement_cache_size=settings.database_statement_cache_size,
     )
     await prepare(connection)
@@ -66,7 +84,7 @@ async def connect(settings: Settings, *, dsn: str | None = None) -> "asyncpg.Con
 
 
 @asynccontextmanager
-async def open_pool(settings: Settings) -> AsyncGenerator[Pool]:
+async def open_pool(settings: Settings, patience: Patience = WORK) -> AsyncGenerator[Pool]:
     """Open the pool, refuse a server that may lose what it acknowledged, and close the pool on leaving.
 
     Raises ConfigurationError, one sentence, where the server cannot be reached or is unsafe.
@@ -78,8 +96,8 @@ async def open_pool(settings: Settings) -> AsyncGenerator[Pool]:
             min_size=settings.database_pool_size,
             max_size=settings.database_pool_size,
             timeout=CONNECT_SECONDS,
-            command_timeout=COMMAND_SECONDS,
-            server_settings=SERVER_LIMITS,
+            command_timeout=patience.client,
+            server_settings=SERVER_LIMITS | {"statement_timeout": patience.server},
             statement_cache_size=settings.database_statement_cache_size,
             init=prepare,
             reset=_leave_as_it_is,

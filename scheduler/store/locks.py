@@ -27,7 +27,9 @@ async def lock_sender(connection: Connection, phone: str) -> None:
     """
     number = _lock_number("sender", phone)
     await connection.execute(
-        f"set local lock_timeout = '6s'; select pg_advisory_xact_lock({number}); set local lock_timeout = '1s'"
+        f"""set local lock_timeout = '6s'; set local statement_timeout = '8s';
+        select pg_advisory_xact_lock({number}); set local lock_timeout = '1s'""",
+        timeout=9,
     )
 
 

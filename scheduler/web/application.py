@@ -1,12 +1,13 @@
-"""The application as the server calls it: HEAD wherever there is GET, and bodies that come in time or not at all."""
+"""The application as the server calls it: HEAD wherever there is GET, and an answer in time, whatever else happens."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from functools import cached_property
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
@@ -14,6 +15,12 @@ from scheduler.errors import BodyTooSlow, MalformedRequest
 
 # What a body may take, counted from the end of its headers. The server waits as long for those (commands/serve).
 BODY_SECONDS = 10.0
+
+# What an answer may take from then on to its first byte. Whatever holds it up, the caller can try again meanwhile.
+ANSWER_SECONDS = 4.0
+
+# Twilio waits for fifteen seconds and may not come again: a text waits for the one before it (store/locks).
+_LONGER = {"/hooks/": 12.0}
 
 # Where a request's state keeps the moment at which it came in, by the clock of ``perf_counter``.
 BEGAN = "began"
@@ -25,13 +32,35 @@ class Application(Litestar):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             scope.setdefault("state", {})[BEGAN] = perf_counter()
-            receive = _in_time(receive)
             if scope["method"] == "HEAD":
                 # RFC 9110, 9.3.2: the same as GET, with the same headers, and nothing after them.
                 scope, send = {**scope, "method": "GET"}, _without_body(send)
             elif scope["method"] == "OPTIONS":
                 send = _with_methods(send, scope, self._methods)
-        await super().__call__(scope, receive, send)
+            return await self._answer(scope, receive, send)
+        return await super().__call__(scope, receive, send)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request, or say after a while that it could not be."""
+        seconds = next((longer for path, longer in _LONGER.items() if scope["path"].startswith(path)), ANSWER_SECONDS)
+        begun = False
+
+        async def send_begun(message: Any) -> None:
+            nonlocal begun
+            begun = True
+            _wait_until(limit, None)
+            await send(message)
+
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await super().__call__(scope, _in_time(receive, limit, seconds), send_begun)
+        except TimeoutError:
+            if begun:
+                raise
+            request: Request[Any, Any, Any] = Request(scope, receive, send)
+            handlers = cast("dict[Any, Any]", self.exception_handlers)  # pyright: ignore[reportUnknownMemberType]
+            answer = handlers[Exception](request, TimeoutError()).to_asgi_response(self, request)
+            await answer(scope, receive, self._wrap_send(send=send, scope=scope))
 
     @cached_property
     def query_names(self) -> Mapping[HTTPRouteHandler, frozenset[str]]:
@@ -53,18 +82,21 @@ class Application(Litestar):
         }
 
 
-def _in_time(receive: Any) -> Any:
+def _in_time(receive: Any, limit: asyncio.Timeout, seconds: float) -> Any:
     """Refuse a body that trickles in or breaks off: nobody keeps a connection for as long as they like.
 
-    What comes after the body is the end of the connection, for which there is no hurry.
+    The time for the answer (``limit``) begins when the body is whole. What comes after that is the end of the
+    connection, for which there is no hurry.
     """
-    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + BODY_SECONDS
     whole = False
 
     async def receive_in_time() -> Any:
         nonlocal whole
         if whole:
             return await receive()
+        _wait_until(limit, None)
         try:
             async with asyncio.timeout_at(deadline):
                 message = await receive()
@@ -73,9 +105,16 @@ def _in_time(receive: Any) -> Any:
         if message["type"] == "http.disconnect":
             raise MalformedRequest("The body broke off.")
         whole = not message.get("more_body", False)
+        _wait_until(limit, loop.time() + seconds)
         return message
 
     return receive_in_time
+
+
+def _wait_until(limit: asyncio.Timeout, moment: float | None) -> None:
+    """Let a limit strike at another moment, or never; one that has struck already stays struck."""
+    with contextlib.suppress(RuntimeError):
+        limit.reschedule(moment)
 
 
 def allowed(methods: Any) -> list[str]:

@@ -3,6 +3,7 @@
 No label holds an address, an id or a name of a person: operations and states are few and known.
 """
 
+import asyncio
 from bisect import bisect_left
 from collections.abc import Iterator
 from time import perf_counter
@@ -84,6 +85,10 @@ class _Metrics:
         yield GaugeMetricFamily("scheduler_pool_connections_in_use", "Connections to the database at work.", in_use)
         yield GaugeMetricFamily(
             "scheduler_pool_connections_max", "Connections to the database at most.", self._pool.get_max_size()
+        )
+        tasks = float(len(asyncio.all_tasks()))
+        yield GaugeMetricFamily(
+            "scheduler_event_loop_tasks", "What this process has under way; it must not grow.", tasks
         )
         up = float(self._gauges is not None)
         yield GaugeMetricFamily("scheduler_database_up", "1 where the database answered this scrape.", up)

@@ -6,7 +6,7 @@ import pytest
 from scheduler.domain.clinics import Clinic
 from scheduler.errors import ConfigurationError
 from scheduler.settings import Settings
-from scheduler.store.connections import SERVER_LIMITS, Pool, open_pool
+from scheduler.store.connections import SERVER_LIMITS, WORK, Pool, open_pool
 
 
 async def test_a_server_that_may_lose_what_it_acknowledged_is_refused(pool: Pool, settings: Settings) -> None:
@@ -26,8 +26,9 @@ async def test_a_database_that_is_not_there_is_one_sentence(settings: Settings) 
 
 async def test_every_connection_gives_up_by_itself(pool: Pool, clinic: Clinic) -> None:
     assert clinic
-    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+    for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
         assert await pool.fetchval("select current_setting($1)", name) == SERVER_LIMITS[name]
+    assert await pool.fetchval("select current_setting('statement_timeout')") == WORK.server
 
 
 async def test_json_goes_in_and_out_as_values(pool: Pool) -> None:

@@ -110,7 +110,7 @@ class SmtpSimulator:
         self.idle.set()
         self.greetings: list[str] = []
         self.senders: list[str] = []
-        self._chances = chances
+        self.chances = chances
         self._random = random.Random(seed)
         self._log = log
 
@@ -132,7 +132,7 @@ class SmtpSimulator:
         """The trouble that this step is to meet now, if any."""
         if self.faults[stage]:
             return self.faults[stage].popleft()
-        for at, fault, probability in self._chances:
+        for at, fault, probability in self.chances:
             if at == stage and self._random.random() < probability:
                 return fault
         return None
