@@ -97,7 +97,7 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None, refre
             "texts": Provide(provide_texts, sync_to_thread=False),
             "caller": Provide(provide_caller),
             "now": Provide(provide_now, sync_to_thread=False),
-            "posting": Provide(provide_posting, sync_to_thread=False),
+            "posting": Provide(provide_posting),
         },
         exception_handlers={Exception: on_error},
         before_request=read_query,

@@ -20,8 +20,9 @@ from scheduler.services.holds import find_hold
 from scheduler.services.limits import check_visits_to_come
 from scheduler.services.patients import Agreement, agree, find_or_add, find_patient
 from scheduler.services.placement import Wish, draft, occupied_by, placed
-from scheduler.services.visits import BookedVisit, audit_visit, patient_of
+from scheduler.services.visits import audit_visit, find_visit, patient_of
 from scheduler.store import visits as store
+from scheduler.store.booked_visits import BookedVisit, Reminder
 from scheduler.store.connections import Connection
 from scheduler.store.holds import HeldVisit, book_held
 from scheduler.store.messages import add_messages
@@ -189,7 +190,7 @@ async def _announce_booking(
     connection: Connection, clinic: Clinic, visit: Visit, patient: Patient, actor: Actor, now: datetime
 ) -> BookedVisit:
     planned = plan_notice(clinic, visit, patient, "booked", now) + plan_reminders(clinic, visit, patient, now)
-    await add_messages(connection, clinic.id, planned)
+    ids = await add_messages(connection, clinic.id, planned)
     details: dict[str, Any] = {
         "visit_type": visit.visit_type,
         "starts_at": visit.starts_at,
@@ -199,7 +200,17 @@ async def _announce_booking(
     if visit.overbook_reason is not None:
         details["overbook_reason"] = visit.overbook_reason
     await audit_visit(connection, clinic, actor, "visit.booked", visit, details)
-    return BookedVisit(visit=visit, patient=patient)
+    # None of these was planned before, so they stand as they were written, and the visit's link is its first.
+    reminders = [
+        Reminder(
+            id=message_id, template=message.template, channel=message.channel, not_before=message.not_before,
+            state="pending",
+        )
+        for message_id, message in zip(ids, planned, strict=True)
+        if message.kind == "reminder"
+    ]  # fmt: skip
+    reminders.sort(key=lambda reminder: (reminder.not_before, reminder.id))
+    return BookedVisit(visit=visit, patient=patient, reminders=tuple(reminders), link_generation=1)
 
 
 async def _booked_already(connection: Connection, clinic: Clinic, visit: Visit, booking: Booking) -> BookedVisit:
@@ -213,7 +224,7 @@ async def _booked_already(connection: Connection, clinic: Clinic, visit: Visit, 
     )
     if not same:
         raise HoldNotFound
-    return BookedVisit(visit=visit, patient=patient)
+    return await find_visit(connection, clinic, visit.id)
 
 
 async def _patient(connection: Connection, clinic: Clinic, booking: Booking, actor: Actor, now: datetime) -> Patient:

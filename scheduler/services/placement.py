@@ -22,7 +22,7 @@ from scheduler.domain.visits import Visit
 from scheduler.errors import PlacementRefused, SlotTaken
 from scheduler.ids import new_id
 from scheduler.services.availability import Slot, alternatives
-from scheduler.store.availability import load_calendar
+from scheduler.store.availability import CalendarRows, calendar_of, fetch_calendar
 from scheduler.store.connections import Connection
 from scheduler.store.holds import expire_holds
 from scheduler.store.locks import lock_days, release_days, try_lock_days
@@ -129,33 +129,36 @@ async def _attempt(
     bounds = (min(span_start, day_start(day, clinic.zone)), max(span_end, day_end(day, clinic.zone)))
     if not await try_lock_days(connection, clinic.id, days):
         # Somebody is booking here at this moment. Whoever can see already that the place is gone does not queue.
-        await _find_place(connection, clinic, wish, bounds)
+        _choose(await _read(connection, clinic, wish, bounds), clinic, wish)
         await lock_days(connection, clinic.id, days)
-    await expire_holds(
-        connection,
-        clinic_id=clinic.id,
-        starts=instant_at(span_start, clinic.zone).astimezone(UTC),
-        ends=instant_at(span_end, clinic.zone).astimezone(UTC),
-    )
-    placement = await _find_place(connection, clinic, wish, bounds)
+    read = await _read(connection, clinic, wish, bounds)
+    placement = _choose(read, clinic, wish)
+    if read.has_lapsed_holds:
+        await expire_holds(
+            connection, clinic_id=clinic.id, starts=instant_at(span_start, UTC), ends=instant_at(span_end, UTC)
+        )
     try:
         return await write(placement)
     except (ResourceTaken, asyncpg.ExclusionViolationError) as taken:
         raise SlotTaken from taken
 
 
-async def _find_place(connection: Connection, clinic: Clinic, wish: Wish, bounds: Span) -> Placement:
-    """Check every rule on the calendar as it is, and return where the visit fits. Raises PlacementRefused."""
-    visit_type, start = wish.visit_type, epoch_minute(wish.starts_at)
-    calendar = await load_calendar(
+async def _read(connection: Connection, clinic: Clinic, wish: Wish, bounds: Span) -> CalendarRows:
+    return await fetch_calendar(
         connection,
         clinic,
-        visit_type,
+        wish.visit_type,
         bounds,
         therapist_id=wish.therapist.id if wish.therapist else None,
         patient_id=wish.patient_id,
         without_visit=wish.visit.id if wish.visit else None,
     )
+
+
+def _choose(read: CalendarRows, clinic: Clinic, wish: Wish) -> Placement:
+    """Check every rule on the calendar as it is, and return where the visit fits. Raises PlacementRefused."""
+    visit_type, start = wish.visit_type, epoch_minute(wish.starts_at)
+    calendar = calendar_of(read)
     room = wish.room.id if wish.room else None
     if wish.overbook and wish.therapist is not None:
         return overbook(calendar, visit_type, start, therapist=wish.therapist, room=room)

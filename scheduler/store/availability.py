@@ -68,6 +68,10 @@ where clinic_id = $1 and date between $4 and $5 and not removed
 union all
 select 'patient', $10, '', 0, busy, null, null, null, null from (select {_busy("$10")} as busy) as own
 where busy is not null
+union all
+select 'lapsed', null, '', 0, null, null, null, null, null where exists (
+    select 1 from occupancy
+    where clinic_id = $1 and kind = 'hold' and expires_at <= now() and during && tstzrange($2, $3))
 order by position
 """
 
@@ -79,6 +83,11 @@ class CalendarRows(msgspec.Struct, frozen=True, kw_only=True):
     end: int
     first_day: date
     rows: list[asyncpg.Record]
+
+    @property
+    def has_lapsed_holds(self) -> bool:
+        """Whether holds that ran out are still in the way of whoever writes; nobody who only reads sees them."""
+        return any(row["what"] == "lapsed" for row in self.rows)
 
 
 async def load_calendar(
@@ -158,6 +167,8 @@ def calendar_of(read: CalendarRows) -> Calendar:
                 closures = _by_date(dated, read.first_day)
             case "patient":
                 patient_busy = _spans(busy)
+            case "lapsed":
+                pass
             case _:
                 places[what].append(PlaceCalendar(id=resource_id, kind=kind, busy=_spans(busy)))
     return Calendar(

@@ -28,12 +28,14 @@ class Reminder(msgspec.Struct, frozen=True, kw_only=True):
 class BookedVisit(msgspec.Struct, frozen=True, kw_only=True):
     """A visit, whose it is, and the reminders that stand, in the order they are due.
 
-    What a change returns has no reminders in it: nobody has read them back yet.
+    What a change returns has no reminders in it, for nobody has read them back yet; but what was booked just now is
+    known whole. ``link_generation`` is the one of its private link, None where that was not read either.
     """
 
     visit: Visit
     patient: Patient
     reminders: tuple[Reminder, ...] = ()
+    link_generation: int | None = None
 
 
 async def fetch_booked_visits(

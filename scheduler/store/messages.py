@@ -35,14 +35,15 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None
 
 
-async def add_messages(connection: Connection, clinic_id: UUID, planned: Sequence[PlannedMessage]) -> None:
+async def add_messages(connection: Connection, clinic_id: UUID, planned: Sequence[PlannedMessage]) -> list[UUID]:
     """Write planned messages to the outbox and wake the dispatcher when the transaction commits.
 
-    What is planned already is left as it is.
+    What is planned already is left as it is. Returns the id of each, which it has unless it was planned already.
     """
     if not planned:
-        return
-    rows = [{"id": new_id(), **msgspec.to_builtins(message)} for message in planned]
+        return []
+    ids = [new_id() for _ in planned]
+    rows = [{"id": each, **msgspec.to_builtins(message)} for each, message in zip(ids, planned, strict=True)]
     await connection.execute(
         f"""with added as (
             insert into messages (clinic_id, id, visit_id, patient_id, visit_version, kind, template, channel,
@@ -57,6 +58,7 @@ async def add_messages(connection: Connection, clinic_id: UUID, planned: Sequenc
         clinic_id,
         rows,
     )
+    return ids
 
 
 async def add_resent(connection: Connection, clinic_id: UUID, planned: PlannedMessage, of: UUID) -> UUID | None:

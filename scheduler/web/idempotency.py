@@ -2,8 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -16,7 +16,8 @@ from scheduler.errors import FieldError, IdempotencyInFlight, IdempotencyKeyReus
 from scheduler.store.connections import Connection
 from scheduler.store.idempotency import StoredAnswer, fetch_answer, store_answer
 from scheduler.store.locks import try_lock_idempotency_key
-from scheduler.web.callers import Caller, FromCaller, FromNow
+from scheduler.store.units import unit_of_work
+from scheduler.web.callers import Caller, caller_of
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -42,15 +43,17 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None
 
 
-def provide_posting(
-    request: Request[Any, Any, State],
-    connection: NamedDependency[Connection],
-    caller: FromCaller,
-    now: FromNow,
-    idempotency_key: IdempotencyKey = None,
-) -> Posting:
-    """Gather what every changing request needs. It refuses nothing: a transaction is open by now."""
-    return Posting(request=request, connection=connection, caller=caller, now=now, key=idempotency_key)
+async def provide_posting(
+    request: Request[Any, Any, State], idempotency_key: IdempotencyKey = None
+) -> AsyncIterator[Posting]:
+    """Yield what every changing request needs, in a transaction that commits before the answer starts.
+
+    All of it at once: each dependency more costs a booking as much as a statement does. Nobody who is turned away has a
+    transaction begun for them.
+    """
+    caller = await caller_of(request)
+    async with unit_of_work(request.app.state.pool) as connection:
+        yield Posting(request=request, connection=connection, caller=caller, now=datetime.now(UTC), key=idempotency_key)
 
 
 FromPosting = NamedDependency[Posting]

@@ -30,6 +30,19 @@ async def test_the_desk_books_directly_and_past_the_limits_of_patients(desk: htt
     assert response.json()["created_by"] == "key:front desk"
 
 
+async def test_what_a_booking_is_answered_with_is_what_is_read_afterwards(
+    desk: httpx.AsyncClient, public: httpx.AsyncClient
+) -> None:
+    booked = (await book(desk, "follow-up", TEN)).json()
+    assert booked["reminders"]
+    assert (await desk.get(f"/api/v1/visits/{booked['id']}")).json() == booked
+    # The public is told less than the desk, but of the same visit.
+    held = await book_held(public, await hold(public, "follow-up", f"{DAY}T13:00:00-05:00"), patient=JO)
+    read = (await desk.get(f"/api/v1/visits/{held.json()['id']}")).json()
+    assert held.json()["reminders"] == read["reminders"]
+    assert held.json()["manage_url"] == read["manage_url"]
+
+
 async def test_without_a_therapist_the_least_loaded_one_treats(desk: httpx.AsyncClient) -> None:
     first = (await book(desk, "follow-up", TEN)).json()
     second = (await book(desk, "follow-up", TEN, patient=JO)).json()

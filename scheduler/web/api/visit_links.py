@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from litestar import Response
 
+from scheduler.domain.links import manage_url
 from scheduler.services.links import find_manage_urls
 from scheduler.settings import Settings
 from scheduler.store.connections import Connection
@@ -27,10 +28,19 @@ async def with_links(
     return [msgspec.structs.replace(answer, manage_url=urls.get(answer.id)) for answer in answers]
 
 
-async def tell_link(posting: Posting, response: Response[Any]) -> Response[VisitAnswer]:
-    """Add the link to the answer to a change, which is kept without it where there is an Idempotency-Key."""
+async def tell_link(
+    posting: Posting, response: Response[Any], *, generation: int | None = None
+) -> Response[VisitAnswer]:
+    """Add the link to the answer to a change, which is kept without it where there is an Idempotency-Key.
+
+    ``generation`` is the link's, where it is known.
+    """
     content = response.content
     answer = content if isinstance(content, VisitAnswer) else msgspec.json.decode(content, type=VisitAnswer)
     settings = posting.request.app.state.settings
-    response.content = (await with_links(posting.connection, posting.caller, [answer], settings))[0]
+    if generation is None:
+        response.content = (await with_links(posting.connection, posting.caller, [answer], settings))[0]
+    else:
+        url = manage_url(settings.secret_key, settings.public_base_url, posting.caller.clinic.id, answer.id, generation)
+        response.content = msgspec.structs.replace(answer, manage_url=url)
     return response

@@ -68,20 +68,24 @@ class VisitController(Controller):
         connection, caller = posting.connection, posting.caller
         if not caller.public:
             caller.require("visits:write")
+        generation: int | None = None
 
         async def produce() -> Response[VisitAnswer]:
             secret_key = posting.request.app.state.settings.secret_key
             run = read_booking(connection, caller, data, posting.now, secret_key=secret_key)
             if caller.public and data.patient is not None:
                 await limit_bookings(posting.request, caller.clinic, data.patient.phone)
-            response = await _respond(posting, await run(), status_code=201)
+            nonlocal generation
+            booked = await run()
+            generation = booked.link_generation
+            response = _tell(caller, booked, status_code=201)
             if caller.public and data.patient is not None:
                 said = read_patient(data.patient, "/patient", Problems(), caller.clinic, posting.now)
                 response.content = as_told_to_strangers(response.content, caller.clinic, said)
             response.headers["Location"] = f"/api/v1/visits/{response.content.id}"
             return response
 
-        return await tell_link(posting, await answer_once(posting, produce))
+        return await tell_link(posting, await answer_once(posting, produce), generation=generation)
 
     @get(operation_id="listVisits", summary="Visits in order of start", responses=PROBLEMS(403, 422))
     async def index(
@@ -246,11 +250,9 @@ async def _change(
     return await tell_link(posting, await answer_once(posting, produce))
 
 
-async def _respond(posting: Posting, changed: BookedVisit, *, status_code: int = 200) -> Response[VisitAnswer]:
+async def _respond(posting: Posting, changed: BookedVisit) -> Response[VisitAnswer]:
     """Answer with the visit as it now stands, its reminders included."""
-    clinic = posting.caller.clinic
-    booked = await services.find_visit(posting.connection, clinic, changed.visit.id)
-    return _tell(posting.caller, booked, status_code=status_code)
+    return _tell(posting.caller, await services.find_visit(posting.connection, posting.caller.clinic, changed.visit.id))
 
 
 def _tell(caller: Caller, booked: BookedVisit, *, status_code: int = 200) -> Response[VisitAnswer]:
