@@ -6,10 +6,10 @@ PYTEST_ARGS ?= -n 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench chaos nightly year storms mutants sbom lint types format lock clean
+.PHONY: help run test bench chaos nightly year storms mutants screenshots sbom lint types format lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/installed ## start everything on this machine: database, booking pages, worker, previewed messages
 	@exec $(BIN)/python -m scheduler up
@@ -35,6 +35,10 @@ chaos: .venv/installed-dev ## break everything while clients book, and prove tha
 
 mutants: .venv/installed-dev ## break each rule of the domain in every small way, and list what no test notices: an hour
 	@$(BIN)/python -m tools.mutation $(MODULES)
+
+screenshots: .venv/installed-dev ## take pictures of every patient's screen into screenshots/, and the README's into docs/
+	@mkdir -p screenshots
+	@BROWSER_TESTS_REQUIRED=1 SCREENSHOTS=screenshots $(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser/test_screens.py
 
 sbom: .venv/installed ## write sbom.cdx.json, what the service is made of
 	@$(BIN)/python -m tools.sbom >sbom.cdx.json && echo "sbom.cdx.json"

@@ -17,6 +17,9 @@ from tests.conftest import Databases
 # Set where the tests must run, as before a change lands: then a browser that is missing is a failure.
 REQUIRED = "BROWSER_TESTS_REQUIRED"
 
+# The folder into which pictures of every screen go, where they are wanted.
+SCREENSHOTS = "SCREENSHOTS"
+
 # It is the system's own browser, which asks nobody for anything while it runs.
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -117,6 +120,8 @@ class Browsers:
             viewport=TELEPHONE,
             java_script_enabled=scripts,
             bypass_csp=lax,
+            # Pictures are for screens with small points; tests need no more of them than a page has.
+            device_scale_factor=2 if os.environ.get(SCREENSHOTS) else 1,
             locale={"en": "en-US", "es": "es-US"}[language],
             extra_http_headers={"X-Forwarded-For": f"198.51.{number // 250}.{number % 250 + 1}"},
             **more,

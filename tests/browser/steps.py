@@ -41,9 +41,16 @@ MEASURE = """() => {
     const high = one => one.getBoundingClientRect().height;
     const name = one => one.outerHTML.slice(0, 90);
     const controls = all('a[href], button, input:not([type=hidden]), select, summary');
+    const spacing = new CSSStyleSheet();
+    spacing.replaceSync('* { letter-spacing: 0.12em !important; word-spacing: 0.16em !important; '
+        + 'line-height: 1.5 !important } p { margin-bottom: 2em !important }');
+    document.adoptedStyleSheets = [spacing];
+    const spaced = document.documentElement.scrollWidth > innerWidth;
+    document.adoptedStyleSheets = [];
     const apart = controls.filter(one => getComputedStyle(one).display !== 'inline' && !one.closest('label'));
     return {
         sideways: document.documentElement.scrollWidth > innerWidth,
+        spaced,
         small: apart.filter(one => high(one) < 24 || one.getBoundingClientRect().width < 24).map(name),
         short: all('.button, .slot, .chip, .option, .tool, .back').filter(one => high(one) < 44).map(name),
         fields: all('.field input').filter(one => parseFloat(getComputedStyle(one).fontSize) < 16).map(name),
@@ -76,6 +83,8 @@ async def faults(page: Page, language: Language, *, picture: str | None = None) 
         looks: dict[str, Any] = await page.evaluate(MEASURE)
         if looks["sideways"]:
             found.append(f"{width}: the page scrolls sideways")
+        if looks["spaced"]:
+            found.append(f"{width}: the page scrolls sideways with the spacing of WCAG 1.4.12")
         for name in ("small", "short", "fields", "unnamed"):
             found += [f"{width}: {name}: {one}" for one in looks[name]]
         expected = {"headings": 1, "language": language, "styled": 0, "scripts": 1}

@@ -162,6 +162,26 @@ async def test_an_old_link_and_an_invented_one_look_the_same(open_page: OpenPage
     await expect(page.locator("main a[href^='tel:']")).to_be_visible()
 
 
+async def test_an_old_link_has_a_new_one_texted(open_page: OpenPage, site: Site, link: Link, scripts: bool) -> None:
+    coming = await booked(site, ahead=40, kind="follow-up")
+    page = await open_page(scripts=scripts)
+    await start_in(site, link, -100)
+    await page.goto(f"{link.url}/move")
+    await press(page, "Text me a new link")
+    await expect(page.get_by_role("status")).to_contain_text("If you have a visit coming up")
+    texted = await site.pool.fetch("select visit_id, address from messages where template = 'new_link'")
+    assert [(str(one["visit_id"]), one["address"]) for one in texted] == [(coming.id, "+12015550142")]
+
+
+async def test_one_link_leads_to_the_others(open_page: OpenPage, site: Site, link: Link) -> None:
+    other = await booked(site, ahead=40, kind="follow-up")
+    page = await open_page(scripts=False)
+    await page.goto(link.url)
+    await page.locator(".others a").click()
+    await expect(page).to_have_url(other.url)
+    await expect(page.locator(".when .big")).to_have_text(other.when())
+
+
 async def test_no_answer_of_a_link_is_kept_passed_on_or_found(open_page: OpenPage, link: Link) -> None:
     page = await open_page()
     for more in ("", "/move", "/cancel", ".ics", "x"):

@@ -16,14 +16,17 @@ from playwright.async_api import Page, expect
 from scheduler.domain.clinics import LANGUAGES, Language
 from scheduler.services.limits import subject_of
 from scheduler.web.pages.words import WORDS, speaker
-from tests.acceptance.processes import running
-from tests.browser.conftest import OpenPage
+from tests.acceptance.processes import ROOT, running
+from tests.browser.conftest import SCREENSHOTS, OpenPage
 from tests.browser.site import SECRET_KEY, Site
 from tests.browser.steps import ASH, book, faults, fill, open_times, read_code, slot, submit, take
 from tests.browser.visits import NEW_YORK, booked, moved_by_desk, press, start_in
 from tests.simulators.database import CommitCutter
 
 Walk = AsyncIterator[tuple[str, Page]]
+
+# The pictures that the README shows, by screen.
+BEST = {"types": "book-a-visit.png", "times": "pick-a-time.png", "done": "booked.png", "visit": "your-visit.png"}
 
 
 async def booking(open_page: OpenPage, site: Site, language: Language) -> Walk:
@@ -259,7 +262,7 @@ async def test_the_printed_page_has_the_facts_and_no_buttons(open_page: OpenPage
         await expect(page.locator(shown)).to_be_visible()
     for hidden in (".actions", "header .tool >> nth=0", ".foot"):
         await expect(page.locator(hidden)).to_be_hidden()
-    if folder := os.environ.get("SCREENSHOTS"):
+    if folder := os.environ.get(SCREENSHOTS):
         await page.set_viewport_size({"width": 720, "height": 900})
         await page.screenshot(path=Path(folder) / "done.print.png", caret="initial")
 
@@ -267,8 +270,13 @@ async def test_the_printed_page_has_the_facts_and_no_buttons(open_page: OpenPage
 async def look(page: Page, name: str) -> list[str]:
     """Return what is wrong with a screen, in either language; take its pictures where they are wanted."""
     language: Language = await page.locator("html").get_attribute("lang")  # pyright: ignore[reportAssignmentType]
-    folder = os.environ.get("SCREENSHOTS")
+    folder = os.environ.get(SCREENSHOTS)
     found = await faults(page, language, picture=str(Path(folder) / f"{name}.{language}") if folder else None)
+    if folder and language == "en" and name in BEST:
+        # As much of it as a telephone shows.
+        await page.set_viewport_size({"width": 375, "height": 760})
+        await page.evaluate("scrollTo(0, 0)")
+        await page.screenshot(path=ROOT / "docs" / BEST[name], caret="initial")
     if language == "en":
         return found
     words = " ".join((await page.locator("body").inner_text()).split())
