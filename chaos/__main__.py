@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -74,7 +75,8 @@ async def main() -> int:
 
 async def one_seed(server: Database, key: str, seed: int, folder: Path, seconds: float) -> Verdict:
     began = time.monotonic()
-    async with world(server, seed, folder) as there:
+    loss = random.Random(f"callbacks/{seed}").choice([0.0, 0.1, 0.5, 1.0])
+    async with world(server, seed, folder, callback_loss=loss) as there:
         possible = [name for name, fault in FAULTS.items() if fault.needs(there)]
         verdict = await tried(there, key, steps_of(seed, possible, seconds * LOAD))
     tell_seed(verdict, time.monotonic() - began)
@@ -86,7 +88,8 @@ async def control(name: str, wrong: Control, disk: Path, folder: Path, seconds: 
     program = f"chaos.saboteur {wrong.wrong}" if wrong.wrong else "scheduler"
     async with (
         database(disk, dict(wrong.options), wrong.sql) as (server, key),
-        world(server, 1, folder, program) as there,
+        # Callbacks would make good most of what a naive worker does wrong.
+        world(server, 1, folder, callback_loss=1.0, program=program) as there,
     ):
         for way in there.ways_to_database.values():
             way.delay = wrong.latency
@@ -107,14 +110,17 @@ async def tried(there: World, key: str, steps: list[Step]) -> Verdict:
 
 
 @contextlib.asynccontextmanager
-async def world(server: Database, seed: int, folder: Path, program: str = "scheduler") -> AsyncGenerator[World]:
+async def world(
+    server: Database, seed: int, folder: Path, *, callback_loss: float, program: str = "scheduler"
+) -> AsyncGenerator[World]:
     """Yield a running world with a database of its own."""
     name, place = f"chaos_{seed}", folder / f"seed-{seed}"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     await tell(server, f"create database {name} template {TEMPLATE}")
     try:
-        async with World(server, name, place, seed=seed, program=program).running() as there:
+        made = World(server, name, place, seed=seed, callback_loss=callback_loss, program=program)
+        async with made.running() as there:
             yield there
     finally:
         await tell(server, f"drop database if exists {name} with (force)")

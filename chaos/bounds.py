@@ -1,5 +1,6 @@
 """What must hold while it happens: how long anybody waits, how soon it is well again, and what is used up."""
 
+import os
 from collections.abc import Iterator
 
 from chaos.judge import Promise
@@ -11,6 +12,9 @@ SLOW_SECONDS = 15.0
 
 # How long the clinic takes to open on two cores with nothing else to do.
 START_SECONDS = 5.0
+
+# How many threads for each processor we ourselves keep waiting.
+OUR_THREADS = 2.0
 
 # Beside what was open before: connections that clients keep alive, a log that was opened anew.
 MORE_FILES, MORE_TASKS = 12, 3
@@ -62,7 +66,8 @@ def _stalled(records: Records, began: float, ended: float) -> float:
 
 def slowness(records: Records) -> float:
     """Return how much slower this machine is, with all that runs on it beside us, than one that is ours: 1 or more."""
-    return max(1.0, records.start_seconds / START_SECONDS)
+    wanted = records.runnable / (OUR_THREADS * (os.cpu_count() or 1))
+    return max(1.0, wanted, records.start_seconds / START_SECONDS)
 
 
 PROMISES: tuple[Promise, ...] = (

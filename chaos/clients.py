@@ -114,7 +114,7 @@ class Clients:
     async def _desk(self, name: str, line: Line, chance: random.Random) -> None:
         known = [visit for visit in self.journal.visits.values() if visit.live and not visit.taken]
         actions: list[tuple[float, Callable[..., Awaitable[None]]]] = [
-            (0.3, self._book), (0.45, self._walk_in), (0.55, self._time_off),
+            (0.3, self._book), (0.4, self._walk_in), (0.6, self._time_off),
         ]  # fmt: skip
         drawn = chance.random()
         for up_to, action in actions:
@@ -126,9 +126,12 @@ class Clients:
         slot = await self._choose(name, line, chance)
         if slot is None:
             return
-        person = self._person(chance)
         wants = {"visit_type": slot["visit_type"], "starts_at": slot["starts_at"], "therapist": slot["therapist"]}
-        await self._ask_to_book(name, line, chance, person, wants)
+        # Now and then several people are told of the same time at the same moment.
+        racers = 5 if chance.random() < 0.25 else 1
+        await asyncio.gather(
+            *(self._ask_to_book(name, line, chance, self._person(chance), wants) for _ in range(racers))
+        )
 
     async def _ask_to_book(
         self, name: str, line: Line, chance: random.Random, person: dict[str, Any], wants: dict[str, Any]
@@ -189,12 +192,19 @@ class Clients:
         return answer.body if answer.status == 200 else {}
 
     async def _time_off(self, name: str, line: Line, chance: random.Random) -> None:
-        """A therapist is away for some hours; mostly it was a mistake and is taken back."""
-        day, therapist, hour = _day(chance), chance.choice(THERAPISTS), chance.randint(8, 15)
-        wants = {"from": f"{day}T{hour:02}:00:00-05:00", "to": f"{day}T{hour + 2:02}:00:00-05:00"}
+        """A therapist is away for an hour, in which somebody books at that very moment; or it was a mistake."""
+        slot = await self._choose(name, line, chance)
+        if slot is None:
+            return
+        therapist, starts = slot["therapist"], datetime.fromisoformat(slot["starts_at"])
+        wants = {"from": starts.isoformat(), "to": (starts + timedelta(hours=1)).isoformat()}
+        booking = {"visit_type": slot["visit_type"], "starts_at": slot["starts_at"], "therapist": therapist}
         ask = self.journal.ask(name, "time-off", key=_key(chance), wants={**wants, "therapist": therapist})
-        await line.persist(ask, "POST", f"/api/v1/therapists/{therapist}/time-off", json=wants)
-        if ask.outcome == "told" and chance.random() < 0.7:
+        await asyncio.gather(
+            line.persist(ask, "POST", f"/api/v1/therapists/{therapist}/time-off", json=wants),
+            self._ask_to_book(name, line, chance, self._person(chance), booking),
+        )
+        if ask.outcome == "told" and chance.random() < 0.3:
             taken_back = self.journal.ask(name, "time-on", visit=ask.told["id"])
             await line.once(taken_back, "DELETE", f"/api/v1/therapists/{therapist}/time-off/{ask.told['id']}")
 

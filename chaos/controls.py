@@ -35,7 +35,7 @@ CONTROLS: dict[str, Control] = {
         wrong="no-locks", sql=DROP_CONSTRAINT, faults=("slow-database",), found=("both keep",),
     ),
     "lock-removed": Control(
-        wrong="no-locks", latency=0.03, faults=("slow-database",), found=("inside the absence", "both keep", "slow"),
+        wrong="no-locks", latency=0.03, faults=("lose-answers",), found=("inside the absence",),
     ),
     "outbox-outside": Control(wrong="outbox-outside", faults=("kill-web",), found=("lacks",)),
     "retry-on-time-out": Control(

@@ -32,7 +32,7 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     ``rows`` are the database's by table; ``texts`` and ``mails`` are what providers accepted, in order; ``logs`` is
     what each process wrote, by name. ``excused`` are stretches of the monotonic clock in which a web process was not to
     blame; ``stalls`` are when, and for how long, the machine gave nobody a turn. ``start_seconds`` is how long it took
-    to open the clinic, before anything went wrong.
+    to open the clinic, before anything went wrong, and ``runnable`` how many threads wanted a processor, on average.
     """
 
     asks: Sequence[Ask]
@@ -53,6 +53,7 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     tasks_after: dict[str, float]
     peaks: dict[str, float]
     start_seconds: float
+    runnable: float
     unsettled: int
     visit_types: dict[str, dict[str, Any]]
 

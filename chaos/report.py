@@ -62,8 +62,8 @@ def judged(seed: int, steps: Sequence[Step], records: Records) -> Verdict:
 
 
 def _late(records: Records) -> Iterator[float]:
-    """Yield how long after a notice was due its provider had it."""
-    due = {str(row["id"]): row["not_before"] for row in records.rows["messages"] if row["kind"] != "reminder"}
+    """Yield how long after a notice was written its provider had it, by the clocks of the database and the provider."""
+    due = {str(row["id"]): row["created_at"] for row in records.rows["messages"] if row["kind"] != "reminder"}
     for accepted in (*records.texts, *records.mails):
         name = next((name for name in due if name in str(accepted)), None)
         if name is not None:

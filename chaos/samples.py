@@ -14,12 +14,16 @@ from chaos.world import WEBS, World
 
 
 class Sample(msgspec.Struct, kw_only=True):
-    """One look. ``memory`` is resident megabytes and ``files`` are open descriptors, by process."""
+    """One look. ``memory`` is resident megabytes and ``files`` are open descriptors, by process.
+
+    ``runnable`` is how many threads of the whole machine wanted a processor at that moment.
+    """
 
     at: float
     memory: dict[str, float] = {}
     files: dict[str, int] = {}
     connections: int | None = None
+    runnable: int = 0
 
 
 def visitors(port: int) -> int:
@@ -53,7 +57,8 @@ class Watch:
                 self.stalls.append((before, late))
 
     async def look(self) -> Sample:
-        sample = Sample(at=time.monotonic(), memory={}, files={})
+        runnable = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
+        sample = Sample(at=time.monotonic(), memory={}, files={}, runnable=runnable)
         for name, process in self._world.processes.items():
             with contextlib.suppress(OSError, AttributeError):
                 status = Path(f"/proc/{process.pid}/status").read_text()

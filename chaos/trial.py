@@ -79,7 +79,8 @@ class Trial:
             metrics=self.watch.metrics, excused=self.world.excused, stalls=self.watch.stalls,
             recoveries=self._recoveries, slow=self._slow, before=before, after=after, tasks_before=tasks_before,
             tasks_after=tasks_after, peaks=self._peaks(),
-            start_seconds=opened - began, unsettled=unsettled, visit_types=read_visit_types(),
+            start_seconds=opened - began,
+            runnable=self._runnable(), unsettled=unsettled, visit_types=read_visit_types(),
         )  # fmt: skip
 
     async def _suffer(self, step: Step, chance: random.Random) -> None:
@@ -129,6 +130,10 @@ class Trial:
                 break
             await asyncio.sleep(0.25)
         return under_way
+
+    def _runnable(self) -> float:
+        looks = [sample.runnable for sample in self.watch.samples]
+        return sum(looks) / max(1, len(looks))
 
     def _peaks(self) -> dict[str, float]:
         peaks: dict[str, float] = {"connections": max((s.connections or 0 for s in self.watch.samples), default=0)}

@@ -115,10 +115,17 @@ class Database:
 
 
 class World:
-    """Everything that runs for one seed. ``program`` is what ``scheduler`` is, or something wrong in its place."""
+    """Everything that runs for one seed.
 
-    def __init__(self, database: Database, name: str, folder: Path, *, seed: int, program: str = "scheduler") -> None:
+    ``program`` is ``scheduler``, or something wrong in its place; ``callback_loss`` is how much of what Twilio reports
+    never comes, from 0 to 1.
+    """
+
+    def __init__(
+        self, database: Database, name: str, folder: Path, *, seed: int, callback_loss: float, program: str
+    ) -> None:
         self.database, self.name, self.folder, self.seed = database, name, folder, seed
+        self._callback_loss = callback_loss
         self._program = program
         self.processes: dict[str, Process] = {}
         self.ways_in: dict[str, Proxy] = {}
@@ -134,7 +141,8 @@ class World:
             twilio, mail = free_port(), free_port()
             self._providers = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "chaos.providers", "--twilio-port", str(twilio), "--smtp-port", str(mail),
-                "--folder", str(self.folder), "--seed", str(self.seed), cwd=ROOT,
+                "--folder", str(self.folder), "--seed", str(self.seed),
+                "--callback-loss", str(self._callback_loss), cwd=ROOT,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
                 stderr=(self.folder / "providers.log").open("wb"),
             )  # fmt: skip

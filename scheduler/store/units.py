@@ -10,7 +10,14 @@ import asyncpg
 from scheduler.store.connections import ACQUIRE_SECONDS, Connection, Pool
 
 # What a connection that breaks in the middle of COMMIT is seen as.
-_LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    # The library lost count of what a connection is at, which one that was cut at a bad moment does to it.
+    asyncpg.InternalClientError,
+)
 
 # After these nobody knows what a connection is at, or whether it leads anywhere: it is not asked, and not used again.
 _UNSURE = (*_LOST, asyncio.CancelledError)
