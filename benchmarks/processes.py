@@ -74,7 +74,7 @@ async def _bookings(stage: Stage, site: Site, wishes: Sequence[Wish], processes:
     async with copied(stage, site) as copy, AsyncExitStack() as stack:
         webs = [await stack.enter_async_context(web(copy)) for _ in range(processes)]
         parts = [requests(copy, wishes[number::processes]) for number in range(processes)]
-        warm_up, share = 200 // processes, 16 // processes
+        warm_up, share = 1500 // processes, 16 // processes
         for each, part in zip(webs, parts, strict=True):
             await drive(each.url, part[:warm_up], connections=share, seconds=1, once=True)
         answered = await asyncio.gather(

@@ -21,6 +21,9 @@ TABLE = "recorded_bookings"
 
 CLIENTS = 16
 
+# The pool replaces a connection after many queries, by one to which nobody listens yet.
+_LISTEN_AGAIN = 100
+
 # The part of all acts that must be of the same statements.
 _SAME = 0.98
 
@@ -48,16 +51,21 @@ async def record(pool: Pool, act: Callable[[int], Awaitable[None]], number: int)
     def note(query: asyncpg.connection.LoggedQuery) -> None:
         noted.append((query.query, tuple(query.args)))
 
-    connections = [await pool.acquire() for _ in range(pool.get_size())]
-    for connection in connections:
-        connection.add_query_logger(note)
-        await pool.release(connection)
     acts: list[list[Statement]] = []
     for index in range(number):
+        if index % _LISTEN_AGAIN == 0:
+            await _listen(pool, note)
         noted.clear()
         await act(index)
         acts.append(list(noted))
     return acts
+
+
+async def _listen(pool: Pool, note: Callable[[asyncpg.connection.LoggedQuery], None]) -> None:
+    connections = [await pool.acquire() for _ in range(pool.get_size())]
+    for connection in connections:
+        connection.add_query_logger(note)
+        await pool.release(connection)
 
 
 async def make_script(connection: Connection, acts: Sequence[Sequence[Statement]]) -> Script:
