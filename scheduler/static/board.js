@@ -48,21 +48,29 @@
   }
 
   // Hearing of changes.
-  let connected = 0;
-  document.addEventListener("htmx:sse:after:connection", () => { if (connected++) readAgain(); });
+  // Whatever changed between the page, or the last line, and the first word on this one was heard by nobody.
+  let greeted = false, live = false;
+  document.addEventListener("htmx:sse:after:connection", () => { greeted = false; });
   document.addEventListener("htmx:sse:error", event => { if (event.detail.status === 401) readAgain(); });
-  document.addEventListener("board-beat", event => { heard = Date.now(); at = event.detail.data; show(); });
-  document.addEventListener("board-changed", () => { heard = Date.now(); readAgain(); });
+  document.addEventListener("board-beat", event => { hear(); at = event.detail.data; show(); });
+  document.addEventListener("board-changed", () => { hear(); readAgain(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) readAgain(); });
   setInterval(() => {
     show();
     if (!document.hidden && Date.now() - read > AT_LEAST_EVERY) { read = Date.now(); readAgain(); }
   }, 1_000);
 
+  function hear() {
+    heard = Date.now();
+    live = true;
+    if (!greeted) readAgain();
+    greeted = true;
+  }
+
   function show() {
-    const lost = Date.now() - heard > LOST_AFTER, live = find("live"), bar = find("not-live");
-    live.classList.toggle("on", !lost);
-    const words = lost ? "Not live" : `Live, ${at}`;
+    const lost = Date.now() - heard > LOST_AFTER, bar = find("not-live");
+    find("live").classList.toggle("on", live && !lost);
+    const words = lost ? "Not live" : `${live ? "Live," : "As of"} ${at}`;
     if (find("live-words").textContent !== words) find("live-words").textContent = words;
     if (lost === !bar.hidden) return;
     bar.hidden = !lost;

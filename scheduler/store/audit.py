@@ -127,7 +127,7 @@ async def list_patient_events(connection: Connection, clinic_id: UUID, patient_i
     """
     rows = await connection.fetch(
         f"""select {AUDIT_COLUMNS} from audit_events
-        where clinic_id = $1 and id in ({OF_PATIENT.format(patient="$2")})
+        where clinic_id = $1 and id = any(array({OF_PATIENT.format(patient="$2")}))
         order by at, id""",
         clinic_id,
         patient_id,

@@ -123,6 +123,8 @@ SAMPLES: dict[str, Any] = {
     "scope": "visits",
     "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     "received_at": "2026-12-07T09:52:10-05:00",
+    "removed_at": None,
+    "removed_by": None,
     "resend_of": None,
     "room": "eval-1",
     "segments": 1,

@@ -1,6 +1,5 @@
 """Pages made from templates: whose clinic, in which language, with which stylesheet."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from scheduler.store.connections import Pool
 from scheduler.web.headers import name_request
 from scheduler.web.pages import dates
 from scheduler.web.pages.words import WORDS, speaker
+from scheduler.web.static import versioned
 
 PageRequest = Request[Any, Any, State]
 
@@ -27,13 +27,6 @@ LANGUAGE_COOKIE = "language"
 _YEAR = 365 * 24 * 3600
 
 _HERE = Path(__file__).parent.parent.parent
-_STATIC = _HERE / "static"
-
-
-def versioned(name: str) -> str:
-    """Return the address of a static file, which changes with what is in it, so that it may be kept for good."""
-    digest = hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()
-    return f"/static/{name}?v={digest[:12]}"
 
 
 def _dial(phone: str) -> str:

@@ -20,9 +20,9 @@ from scheduler.store.connections import Pool
 from scheduler.store.units import unit_of_work
 from scheduler.web.callers import FromNow
 from scheduler.web.pages import dates
-from scheduler.web.pages.render import PageRequest, see_other, versioned
+from scheduler.web.pages.render import PageRequest, see_other
 from scheduler.web.staff.periods import Period, read_period, usual_periods
-from scheduler.web.staff.render import shown_name, staff_page
+from scheduler.web.staff.render import RECORDS_STYLESHEET, shown_name, staff_page
 from scheduler.web.staff.session import FromStaff, StaffMember, roles
 from scheduler.web.staff.tables import Cell, csv_file
 
@@ -105,7 +105,7 @@ async def show_audit(request: PageRequest, staff: FromStaff, pool: FromPool, now
         title="Error: Audit" if asked.period.problems else "Audit",
         section="audit",
         status=_INVALID if asked.period.problems else 200,
-        records_stylesheet=versioned("records.css"),
+        staff_stylesheet=RECORDS_STYLESHEET,
         zone=dates.zone_name(staff.clinic, "en"),
         period=asked.period,
         periods=usual_periods(AUDIT, request.query_params, today=staff.clinic.local(now).date()),

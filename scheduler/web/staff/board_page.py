@@ -15,20 +15,20 @@ from scheduler.services.boards import Places, find_places, read_day, read_week
 from scheduler.services.visit_cards import read_card
 from scheduler.store.connections import Connection, Pool
 from scheduler.store.units import unit_of_work
-from scheduler.web.pages.render import versioned
 from scheduler.web.staff import board_words as words
 from scheduler.web.staff.away_panels import away_panel, block_panel
 from scheduler.web.staff.board_looks import Screen, glance, look_at, row_of
 from scheduler.web.staff.booking_panel import new_panel
 from scheduler.web.staff.panels import Panel, find_panel, move_panel, visit_panel
-from scheduler.web.staff.render import HTMX, staff_page
+from scheduler.web.staff.render import staff_page, stylesheet_with
 from scheduler.web.staff.session import StaffMember
 from scheduler.web.staff.views import View, day_view, read_view
+from scheduler.web.static import versioned
 
 FromPool = NamedDependency[Pool]
 
-_STYLESHEET = versioned("board.css")
-_SCRIPTS = [HTMX, versioned("vendor/hx-sse.min.js"), versioned("board.js")]
+_STYLESHEET = stylesheet_with("board.css")
+_SCRIPT = versioned("vendor/htmx.min.js", "vendor/hx-sse.min.js", "board.js")
 
 _NOT_THERE = "That is not on file any more."
 
@@ -100,8 +100,8 @@ async def board_page(
         watch=f"/staff/live/{view.day}" + ("?week=1" if view.therapist else ""),
         states=words.STATES,
         actions=words.ACTIONS,
-        board_stylesheet=_STYLESHEET,
-        scripts=_SCRIPTS,
+        staff_stylesheet=_STYLESHEET,
+        script=_SCRIPT,
     )
 
 

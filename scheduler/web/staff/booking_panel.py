@@ -137,9 +137,10 @@ def read_at(text: str, clinic: Clinic) -> datetime | None:
     """Return the start that an address names, in clinic time, or None."""
     try:
         moment = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
+        return clinic.local(moment) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        # The second: on the first or last day that there is, it is another day here.
         return None
-    return clinic.local(moment) if moment.tzinfo else None
 
 
 def wall_start(day: date, minute: int, clinic: Clinic) -> datetime | None:

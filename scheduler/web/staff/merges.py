@@ -18,11 +18,11 @@ from scheduler.store.connections import Connection, Pool
 from scheduler.store.patient_cards import list_latest_visits
 from scheduler.store.units import unit_of_work
 from scheduler.web.callers import FromNow
-from scheduler.web.pages.render import PageRequest, read_form, see_other, versioned
+from scheduler.web.pages.render import PageRequest, read_form, see_other
 from scheduler.web.staff.message_words import LANGUAGES, counted, shown_phone
 from scheduler.web.staff.patient_looks import PATIENTS, visit_row
 from scheduler.web.staff.patients import DESK
-from scheduler.web.staff.render import staff_page
+from scheduler.web.staff.render import RECORDS_STYLESHEET, staff_page
 from scheduler.web.staff.session import FromStaff, StaffMember
 
 FromPool = NamedDependency[Pool]
@@ -111,7 +111,7 @@ async def _page(
         title="Error: Two records" if problem else "Two records",
         section="patients",
         status=status,
-        records_stylesheet=versioned("records.css"),
+        staff_stylesheet=RECORDS_STYLESHEET,
         action=f"{PATIENTS}/{kept.id}/merge",
         back=f"{PATIENTS}/{kept.id}",
         other_id=gone.id,

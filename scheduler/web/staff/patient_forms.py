@@ -24,11 +24,11 @@ from scheduler.store.connections import Pool
 from scheduler.store.units import unit_of_work
 from scheduler.web.api.patient_bodies import PatientChangeBody, read_change
 from scheduler.web.callers import FromNow
-from scheduler.web.pages.render import PageRequest, read_form, see_other, versioned
+from scheduler.web.pages.render import PageRequest, read_form, see_other
 from scheduler.web.staff.message_words import LANGUAGES, shown_phone
 from scheduler.web.staff.patient_looks import PATIENTS, SAYINGS
 from scheduler.web.staff.patients import DESK, card_page
-from scheduler.web.staff.render import staff_page
+from scheduler.web.staff.render import RECORDS_STYLESHEET, staff_page
 from scheduler.web.staff.session import FromStaff, StaffMember
 
 FromPool = NamedDependency[Pool]
@@ -202,7 +202,7 @@ def _form(
         title=f"Error: {title}" if problems else title,
         section="patients",
         status=status if problems else 200,
-        records_stylesheet=versioned("records.css"),
+        staff_stylesheet=RECORDS_STYLESHEET,
         heading=title,
         typed=typed,
         action=f"{PATIENTS}/{patient_id}/change" if patient_id else f"{PATIENTS}/new",

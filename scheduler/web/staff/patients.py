@@ -16,10 +16,10 @@ from scheduler.store.connections import Pool
 from scheduler.store.staff_sessions import set_patient_search
 from scheduler.store.units import unit_of_work
 from scheduler.web.callers import FromNow
-from scheduler.web.pages.render import PageRequest, read_form, see_other, versioned
+from scheduler.web.pages.render import PageRequest, read_form, see_other
 from scheduler.web.pages.words import speaker
 from scheduler.web.staff.patient_looks import PATIENTS, SAYINGS, card_look, patient_line
-from scheduler.web.staff.render import staff_page
+from scheduler.web.staff.render import RECORDS_STYLESHEET, staff_page
 from scheduler.web.staff.session import FromStaff, StaffMember, roles
 
 FromPool = NamedDependency[Pool]
@@ -66,7 +66,7 @@ async def list_patients(request: PageRequest, staff: FromStaff, pool: FromPool) 
         title="Error: Patients" if problem else "Patients",
         section="patients",
         status=_INVALID if problem else 200,
-        records_stylesheet=versioned("records.css"),
+        staff_stylesheet=RECORDS_STYLESHEET,
         words=words,
         problems={"q": problem} if problem else {},
         found=[patient_line(patient, staff) for patient in found],
@@ -120,7 +120,7 @@ async def card_page(
         title="Error: Patient" if problems else "Patient",
         section="patients",
         status=_INVALID if problems else 200,
-        records_stylesheet=versioned("records.css"),
+        staff_stylesheet=RECORDS_STYLESHEET,
         card=card_look(card, staff, now),
         sayings=sayings,
         methods={method: words for method, words in CONSENT_METHODS.items() if method != "api"},

@@ -10,8 +10,9 @@ from litestar.datastructures import Cookie
 
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.staff import Role, initials_of
-from scheduler.web.pages.render import render_template, versioned
+from scheduler.web.pages.render import render_template
 from scheduler.web.staff.session import StaffMember
+from scheduler.web.static import versioned
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -32,7 +33,16 @@ NAVIGATION = (
     Place("audit", "Audit", "/staff/audit", ("admin",)),
 )
 
-_STYLESHEET = versioned("staff.css")
+
+def stylesheet_with(*names: str) -> str:
+    """Return the address of what styles a page, as one file, because a browser waits for each that it asks for."""
+    return versioned("site.css", "staff.css", *names)
+
+
+_STYLESHEET = stylesheet_with()
+
+# For the pages of patients, the audit and reports.
+RECORDS_STYLESHEET = stylesheet_with("records.css")
 
 # For pages that keep themselves up to date; every page does what it is for without it.
 HTMX = versioned("vendor/htmx.min.js")
@@ -82,7 +92,8 @@ def _page(
     headers: dict[str, str] | None,
 ) -> Response[str]:
     brand, _, place = clinic.settings.name.partition(", ")
-    text = render_template(template, clinic=clinic, brand=brand, place=place, staff_stylesheet=_STYLESHEET, **context)
+    context = {"staff_stylesheet": _STYLESHEET} | context
+    text = render_template(template, clinic=clinic, brand=brand, place=place, **context)
     return Response(text, status_code=status, media_type="text/html", cookies=list(cookies), headers=headers)
 
 

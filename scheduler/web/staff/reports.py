@@ -15,9 +15,9 @@ from scheduler.store.connections import Pool
 from scheduler.store.units import reading, unit_of_work
 from scheduler.web.callers import FromNow
 from scheduler.web.pages import dates
-from scheduler.web.pages.render import PageRequest, see_other, versioned
+from scheduler.web.pages.render import PageRequest, see_other
 from scheduler.web.staff.periods import read_period, usual_periods
-from scheduler.web.staff.render import staff_page
+from scheduler.web.staff.render import RECORDS_STYLESHEET, staff_page
 from scheduler.web.staff.report_tables import tables_of
 from scheduler.web.staff.session import FromStaff, roles
 from scheduler.web.staff.tables import Cell, csv_file
@@ -43,7 +43,7 @@ async def show_reports(request: PageRequest, staff: FromStaff, pool: FromPool, n
         title="Error: Reports" if period.problems else "Reports",
         section="reports",
         status=_INVALID if period.problems else 200,
-        records_stylesheet=versioned("records.css"),
+        staff_stylesheet=RECORDS_STYLESHEET,
         period=period,
         periods=usual_periods(REPORTS, request.query_params, today=today),
         first=dates.long_day(period.first, "en"),

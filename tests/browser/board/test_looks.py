@@ -136,8 +136,7 @@ async def test_no_state_breaks_the_policy_or_asks_for_more_than_it_may(morning: 
         await page.goto(address)
         await live(page)
         assert await page.locator("[style], style").count() == 0
-        # The page, two stylesheets of the staff's and the board's, an icon, three scripts, and the stream.
-
-        assert len([url for url in asked if "/staff/live/" not in url]) <= 8, asked
+        # The page, its style, an icon, its script, the stream, and the day once more when the stream begins.
+        assert len(asked) <= 6, asked
         assert all(url.startswith(morning.site.url) for url in asked)
     assert broken == []
