@@ -54,6 +54,13 @@ def _plainly(command: Callable[Parameters, Any]) -> Callable[Parameters, None]:
     return wrapped
 
 
+def _of_clinic(command: Callable[Parameters, Any]) -> Callable[Parameters, None]:
+    """Make a command that works on one clinic, and ends as plainly as the others."""
+    return click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")(
+        _plainly(command)
+    )
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
     """Appointments for a physical therapy clinic: availability, booking, and messages that arrive once.
@@ -175,8 +182,7 @@ def api_key_group() -> None:
 @api_key_group.command("create")
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, required=True, help="What the key may do; give several times.")
-@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
-@_plainly
+@_of_clinic
 def create_key_command(name: str, scopes: tuple[str, ...], clinic_code: str | None) -> Coroutine[Any, Any, None]:
     """Make a key and print it: the only time it can be seen.
 
@@ -192,8 +198,7 @@ def create_key_command(name: str, scopes: tuple[str, ...], clinic_code: str | No
 @click.argument("key_id", type=click.UUID)
 @click.option("--overlap-hours", default=24, show_default=True, type=click.IntRange(0, 24 * 90),
               help="How long the old key still works.")  # fmt: skip
-@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
-@_plainly
+@_of_clinic
 def rotate_key_command(key_id: Any, overlap_hours: int, clinic_code: str | None) -> Coroutine[Any, Any, None]:
     """Make a new key with the same name and scopes and print it; the old one works for a while yet."""
     from scheduler.commands import keys
@@ -202,8 +207,7 @@ def rotate_key_command(key_id: Any, overlap_hours: int, clinic_code: str | None)
 
 
 @api_key_group.command("list")
-@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
-@_plainly
+@_of_clinic
 def list_keys_command(clinic_code: str | None) -> Coroutine[Any, Any, None]:
     """List the keys and when they were last used."""
     from scheduler.commands import keys
@@ -213,8 +217,7 @@ def list_keys_command(clinic_code: str | None) -> Coroutine[Any, Any, None]:
 
 @api_key_group.command("revoke")
 @click.argument("key_id", type=click.UUID)
-@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
-@_plainly
+@_of_clinic
 def revoke_key_command(key_id: Any, clinic_code: str | None) -> Coroutine[Any, Any, None]:
     """Make a key useless at once."""
     from scheduler.commands import keys
@@ -232,8 +235,7 @@ def staff_group() -> None:
 @click.option("--name", "display_name", required=True, help="How the person is called, such as 'Ana Morales'.")
 @click.option("--role", required=True, type=click.Choice(["desk", "therapist", "admin"]))
 @click.option("--therapist", metavar="CODE", help="Whose schedule it is, for the role therapist.")
-@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
-@_plainly
+@_of_clinic
 def add_staff_command(
     username: str, display_name: str, role: Any, therapist: str | None, clinic_code: str | None
 ) -> Coroutine[Any, Any, None]:
@@ -244,8 +246,7 @@ def add_staff_command(
 
 
 @staff_group.command("list")
-@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
-@_plainly
+@_of_clinic
 def list_staff_command(clinic_code: str | None) -> Coroutine[Any, Any, None]:
     """List the accounts."""
     from scheduler.commands import staff
@@ -253,10 +254,23 @@ def list_staff_command(clinic_code: str | None) -> Coroutine[Any, Any, None]:
     return staff.show(_settings(), clinic_code)
 
 
+@staff_group.command("set-role")
+@click.argument("username")
+@click.option("--role", required=True, type=click.Choice(["desk", "therapist", "admin"]))
+@click.option("--therapist", metavar="CODE", help="Whose schedule it is, for the role therapist.")
+@_of_clinic
+def set_role_command(
+    username: str, role: Any, therapist: str | None, clinic_code: str | None
+) -> Coroutine[Any, Any, None]:
+    """Give an account another role, or a therapist's account another schedule. It holds from the next click on."""
+    from scheduler.commands import staff
+
+    return staff.set_role(_settings(), username, role, therapist, clinic_code)
+
+
 @staff_group.command("deactivate")
 @click.argument("username")
-@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
-@_plainly
+@_of_clinic
 def deactivate_staff_command(username: str, clinic_code: str | None) -> Coroutine[Any, Any, None]:
     """Close an account and sign it out everywhere, at once. Histories go on to name it."""
     from scheduler.commands import staff
@@ -266,8 +280,7 @@ def deactivate_staff_command(username: str, clinic_code: str | None) -> Coroutin
 
 @staff_group.command("reset-password")
 @click.argument("username")
-@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
-@_plainly
+@_of_clinic
 def reset_password_command(username: str, clinic_code: str | None) -> Coroutine[Any, Any, None]:
     """Print another password, which the person must change at once; sign them out everywhere."""
     from scheduler.commands import staff
@@ -277,8 +290,7 @@ def reset_password_command(username: str, clinic_code: str | None) -> Coroutine[
 
 @staff_group.command("reset-totp")
 @click.argument("username")
-@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
-@_plainly
+@_of_clinic
 def reset_totp_command(username: str, clinic_code: str | None) -> Coroutine[Any, Any, None]:
     """Print the secret of another phone; codes of the old one end, and so do the sessions."""
     from scheduler.commands import staff
@@ -291,8 +303,7 @@ def reset_totp_command(username: str, clinic_code: str | None) -> Coroutine[Any,
 @click.option("--from", "from_date", metavar="DATE", help="First clinic date, such as 2026-12-07. Default: today.")
 @click.option("--days", default=7, show_default=True, type=click.IntRange(1, 62), help="How many dates.")
 @click.option("--therapist", metavar="CODE", help="Only this therapist.")
-@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
-@_plainly
+@_of_clinic
 def slots_command(
     visit_type: str, from_date: str | None, days: int, therapist: str | None, clinic_code: str | None
 ) -> Coroutine[Any, Any, None]:
@@ -312,8 +323,7 @@ def slots_command(
 @click.option("--email", help="Where to write to.")
 @click.option("--language", default="en", show_default=True, type=click.Choice(["en", "es"]))
 @click.option("--texts/--no-texts", "sms_consent", default=None, help="What the patient said about text messages.")
-@click.option("--clinic", "clinic_code", help="The clinic's code, where there are several.")
-@_plainly
+@_of_clinic
 def book_command(visit_type: str, starts_at: str, clinic_code: str | None, **patient: Any) -> Coroutine[Any, Any, None]:
     """Book a visit as the front desk would. START is clinic time, such as 2026-12-08T09:45."""
     from scheduler.commands import desk

@@ -1,4 +1,4 @@
-"""`scheduler staff`: add, list, deactivate, reset-password, reset-totp."""
+"""`scheduler staff`: add, list, set-role, deactivate, reset-password, reset-totp."""
 
 import click
 
@@ -46,6 +46,14 @@ async def show(settings: Settings, clinic_code: str | None) -> None:
             for account in await services.show(connection, clinic)
         ]
     print_table(("Username", "Name", "Role", "Therapist", "State"), rows)
+
+
+async def set_role(
+    settings: Settings, username: str, role: Role, therapist: str | None, clinic_code: str | None
+) -> None:
+    async with clinic_work(settings, clinic_code) as (connection, clinic):
+        await services.set_role(connection, clinic, username, role=role, therapist=therapist, actor=COMMAND_LINE)
+    click.echo(f"The account is {role} from now on, where the person is signed in as well.")
 
 
 async def deactivate(settings: Settings, username: str, clinic_code: str | None) -> None:

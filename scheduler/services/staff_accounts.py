@@ -4,6 +4,7 @@ import base64
 import hmac
 import secrets
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -61,12 +62,7 @@ async def add(
     name, username = display_name.strip(), _new_username(username)
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise ConfigurationError(f"--name: a name of up to {LONGEST_NAME} characters is needed")
-    if role not in ROLES:
-        raise ConfigurationError(f"--role {role}: choose one of {', '.join(ROLES)}")
-    if (role == "therapist") != (therapist is not None):
-        raise ConfigurationError("--therapist: a therapist's account, and no other, names whose schedule it is")
-    if therapist is not None and therapist not in clinic.therapists:
-        raise ConfigurationError(f"--therapist {therapist}: choose one of {', '.join(clinic.therapists)}")
+    therapist_id = _schedule_of(clinic, role, therapist)
     if await store.find_account(connection, [clinic.id], username):
         raise ConfigurationError(f"an account called {username} exists already; deactivate it or choose another name")
     password, salt, account_id = _one_time_password(), secrets.token_bytes(totp.SALT_BYTES), new_id()
@@ -78,7 +74,7 @@ async def add(
         display_name=name,
         initials=initials_of(name),
         role=role,
-        therapist_id=clinic.therapists[therapist].id if therapist else None,
+        therapist_id=therapist_id,
         password_hash=await hash_password(password),
         must_change_password=True,
         totp_salt=salt,
@@ -89,6 +85,23 @@ async def add(
 
 async def show(connection: Connection, clinic: Clinic) -> list[Account]:
     return await store.list_accounts(connection, clinic.id)
+
+
+async def set_role(
+    connection: Connection, clinic: Clinic, username: str, *, role: Role, therapist: str | None, actor: Actor
+) -> None:
+    """Give an account a role, and whose schedule it is. Raises ConfigurationError.
+
+    Each request reads the account with its session, so the next one of a session that is open has the new role.
+    """
+    account, therapist_id = await _find(connection, clinic, username), _schedule_of(clinic, role, therapist)
+    if (account.role, account.therapist_id) == (role, therapist_id):
+        raise ConfigurationError(f"{account.username} is {role} already")
+    await store.set_role(connection, clinic.id, account.id, role=role, therapist_id=therapist_id)
+    await _trace(
+        connection, clinic, account.id, "staff.role-changed", actor,
+        **{"from": _told(clinic, account.role, account.therapist_id), "to": _told(clinic, role, therapist_id)},
+    )  # fmt: skip
 
 
 async def deactivate(connection: Connection, clinic: Clinic, username: str, *, actor: Actor) -> None:
@@ -222,6 +235,21 @@ async def _find(connection: Connection, clinic: Clinic, username: str) -> Accoun
     return account
 
 
+def _schedule_of(clinic: Clinic, role: Role, therapist: str | None) -> UUID | None:
+    """Return the id of the therapist whose schedule an account with a role shows. Raises ConfigurationError."""
+    if role not in ROLES:
+        raise ConfigurationError(f"--role {role}: choose one of {', '.join(ROLES)}")
+    if (role == "therapist") != (therapist is not None):
+        raise ConfigurationError("--therapist: a therapist's account, and no other, names whose schedule it is")
+    if therapist is not None and therapist not in clinic.therapists:
+        raise ConfigurationError(f"--therapist {therapist}: choose one of {', '.join(clinic.therapists)}")
+    return clinic.therapists[therapist].id if therapist else None
+
+
+def _told(clinic: Clinic, role: Role, therapist_id: UUID | None) -> dict[str, str | None]:
+    return {"role": role, "therapist": clinic.therapist_code(therapist_id) if therapist_id else None}
+
+
 def _new_username(text: str) -> str:
     username = read_username(text)
     if not username:
@@ -253,7 +281,7 @@ def _grouped(random: bytes) -> str:
 
 
 async def _trace(
-    connection: Connection, clinic: Clinic, account_id: UUID, action: str, actor: Actor, **details: str
+    connection: Connection, clinic: Clinic, account_id: UUID, action: str, actor: Actor, **details: Any
 ) -> None:
     await add_audit_event(
         connection,

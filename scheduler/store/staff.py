@@ -67,6 +67,18 @@ async def fetch_account(connection: Connection, clinic_id: UUID, account_id: UUI
     return to_struct(row, Account) if row else None
 
 
+async def set_role(
+    connection: Connection, clinic_id: UUID, account_id: UUID, *, role: Role, therapist_id: UUID | None
+) -> None:
+    await connection.execute(
+        "update staff_accounts set role = $3, therapist_id = $4 where clinic_id = $1 and id = $2",
+        clinic_id,
+        account_id,
+        role,
+        therapist_id,
+    )
+
+
 async def set_password(
     connection: Connection, clinic_id: UUID, account_id: UUID, password_hash: str, *, must_change: bool
 ) -> None:

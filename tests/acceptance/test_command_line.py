@@ -57,6 +57,18 @@ async def test_the_desks_two_questions_are_answered_with_tables(clinic: dict[str
     assert "open instead:" in errors
 
 
+async def test_an_account_is_made_given_another_role_and_listed(clinic: dict[str, str]) -> None:
+    code, output, errors = await scheduler(clinic, "staff", "add", "rae", "--name", "Rae Rivera", "--role", "desk")
+    assert (code, output.splitlines()[1]) == (0, "Username: rae"), errors
+    code, output, errors = await scheduler(clinic, "staff", "set-role", "rae", "--role", "therapist")
+    assert (code, "--therapist: a therapist's account" in errors) == (2, True)
+    change = ["--role", "therapist", "--therapist", "rivera"]
+    code, output, errors = await scheduler(clinic, "staff", "set-role", "rae", *change)
+    assert (code, output.startswith("The account is therapist from now on")) == (0, True), errors
+    _, output, _ = await scheduler(clinic, "staff", "list")
+    assert "rae       Rae Rivera  therapist  rivera" in output
+
+
 async def test_a_key_is_made_listed_and_revoked(clinic: dict[str, str], pool: Pool) -> None:
     code, key, errors = await scheduler(clinic, "api-key", "create", "desk", "--scope", "visits:read")
     assert code == 0, errors

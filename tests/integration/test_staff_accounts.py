@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from litestar import Litestar
@@ -94,6 +95,52 @@ async def test_a_name_is_free_again_after_its_account_was_closed(
         await services.deactivate(connection, clinic, "ana", actor=COMMAND_LINE)
     await add(connection, clinic, settings)
     assert [account.deactivated for account in await services.show(connection, clinic)] == [True, False]
+
+
+async def test_another_role_holds_from_the_next_click_on_and_leaves_a_row(
+    connection: Connection, clinic: Clinic, settings: Settings, app: Litestar, pool: Pool
+) -> None:
+    ana = await hire(pool, clinic, settings)
+    async with at_the_desk(app) as screen:
+        await screen.sign_in(ana)
+        opened: list[int] = []
+        for role, therapist in (("admin", None), ("therapist", "rivera"), ("therapist", "okafor"), ("desk", None)):
+            await services.set_role(connection, clinic, "Ana", role=role, therapist=therapist, actor=COMMAND_LINE)
+            opened += [
+                (await screen.open(page)).status_code for page in ("/staff/messages", "/staff/reports", "/staff/audit")
+            ]
+    assert opened == [200, 200, 200, 200, 403, 403, 200, 403, 403, 200, 200, 403]
+    rows = await pool.fetch("select actor, details from audit_events where action = 'staff.role-changed' order by id")
+    told = [(row["actor"], row["details"]["from"]["role"], *row["details"]["to"].values()) for row in rows]
+    assert told == [
+        ("command line", "desk", "admin", None),
+        ("command line", "admin", "therapist", "rivera"),
+        ("command line", "therapist", "therapist", "okafor"),
+        ("command line", "therapist", "desk", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"role": "owner"}, "--role owner: choose one of desk, therapist, admin"),
+        ({"role": "therapist"}, "--therapist: a therapist's account"),
+        ({"role": "admin", "therapist": "rivera"}, "--therapist: a therapist's account"),
+        ({"role": "therapist", "therapist": "nobody"}, "--therapist nobody: choose one of rivera"),
+        ({"role": "desk"}, "ana is desk already"),
+        ({"role": "admin", "username": "nobody"}, "there is no working account called nobody"),
+    ],
+)
+async def test_a_role_that_cannot_be_is_one_sentence_and_changes_nothing(
+    change: dict[str, Any], sentence: str, connection: Connection, clinic: Clinic, settings: Settings, pool: Pool
+) -> None:
+    await hire(pool, clinic, settings)
+    with pytest.raises(ConfigurationError, match=re.escape(sentence)):
+        await services.set_role(
+            connection, clinic, change.get("username", "ana"), role=change["role"], therapist=change.get("therapist"),
+            actor=COMMAND_LINE,
+        )  # fmt: skip
+    assert [account.role for account in await services.show(connection, clinic)] == ["desk"]
 
 
 async def test_a_reset_ends_sessions_and_what_opened_before(
