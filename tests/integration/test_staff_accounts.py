@@ -104,7 +104,10 @@ async def test_another_role_holds_from_the_next_click_on_and_leaves_a_row(
     async with at_the_desk(app) as screen:
         await screen.sign_in(ana)
         opened: list[int] = []
-        for role, therapist in (("admin", None), ("therapist", "rivera"), ("therapist", "okafor"), ("desk", None)):
+        changes: list[tuple[Role, str | None]] = [
+            ("admin", None), ("therapist", "rivera"), ("therapist", "okafor"), ("desk", None),
+        ]  # fmt: skip
+        for role, therapist in changes:
             await services.set_role(connection, clinic, "Ana", role=role, therapist=therapist, actor=COMMAND_LINE)
             opened += [
                 (await screen.open(page)).status_code for page in ("/staff/messages", "/staff/reports", "/staff/audit")
