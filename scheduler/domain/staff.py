@@ -68,7 +68,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody signed in: the session and whose it is. It does not open anything while ``needs_second_factor``."""
+    """Somebody signed in: the session and whose it is. It does not open anything while ``needs_second_factor``.
+
+    ``search_key`` is whether they want "/" to lead to the search of a page.
+    """
 
     id: UUID
     clinic_id: UUID
@@ -82,6 +85,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     therapist_id: UUID | None
     must_change_password: bool
+    search_key: bool
     has_second_factor: bool
 
 

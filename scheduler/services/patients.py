@@ -94,14 +94,44 @@ async def search_patients(
         if key is None:
             raise InvalidRequest(FieldError("?cursor", "cursor-invalid", "Use next_cursor as it was given"))
         after = (key, after_id)
-    match wanted:
-        case NameSearch(readings):
-            found = await store.search_names(connection, clinic.id, readings, after=after, limit=limit + 1)
-        case PhoneSearch(ending):
-            found = await store.search_phones(connection, clinic.id, ending, after=after, limit=limit + 1)
+    found = await _search(connection, clinic, wanted, after=after, limit=limit + 1)
     shown = found[:limit]
     await note_reading(connection, clinic, actor, "patients.listed", [patient.id for patient in shown])
     return shown, len(found) > limit
+
+
+async def suggest_patients(
+    connection: Connection,
+    clinic: Clinic,
+    wanted: NameSearch | PhoneSearch,
+    *,
+    limit: int,
+    counted: int,
+    actor: Actor,
+) -> tuple[list[Patient], int]:
+    """Return the first ``limit`` patients that somebody may mean who is still typing, and how many there are in all.
+
+    Nobody counts beyond ``counted``, which then stands for more. It is noted who was listed.
+    """
+    found = await _search(connection, clinic, wanted, after=None, limit=counted)
+    shown = found[:limit]
+    await note_reading(connection, clinic, actor, "patients.listed", [patient.id for patient in shown])
+    return shown, len(found)
+
+
+async def _search(
+    connection: Connection,
+    clinic: Clinic,
+    wanted: NameSearch | PhoneSearch,
+    *,
+    after: tuple[str, UUID] | None,
+    limit: int,
+) -> list[Patient]:
+    match wanted:
+        case NameSearch(readings):
+            return await store.search_names(connection, clinic.id, readings, after=after, limit=limit)
+        case PhoneSearch(ending):
+            return await store.search_phones(connection, clinic.id, ending, after=after, limit=limit)
 
 
 async def add_patient(

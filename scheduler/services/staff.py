@@ -150,6 +150,13 @@ async def hide_names(connection: Connection, clinic: Clinic, session: Session, a
     await trace(connection, clinic, session, action, request_id=actor.request_id)
 
 
+async def set_search_key(connection: Connection, clinic: Clinic, session: Session, actor: Actor, *, on: bool) -> None:
+    """Let "/" lead this person to the search from now on, or not."""
+    await store.set_search_key(connection, clinic.id, session.account_id, on=on)
+    action = "staff.search-key-on" if on else "staff.search-key-off"
+    await trace(connection, clinic, session, action, request_id=actor.request_id)
+
+
 async def trace(
     connection: Connection, clinic: Clinic, session: Session, action: str, *, request_id: str | None
 ) -> None:

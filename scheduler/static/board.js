@@ -137,11 +137,65 @@
     if (alert) alert.scrollIntoView({block: "nearest"});
   }
 
+  // Patients are found while somebody types. What they typed goes in the body of a request, never into an address.
+  const SETTLED = 250;
+  let typing = 0, looking = null;
+  document.addEventListener("input", event => {
+    if (event.target.id !== "find-q") return;
+    clearTimeout(typing);
+    looking?.abort();
+    typing = setTimeout(look, SETTLED);
+  });
+  function look() {
+    const field = find("find-q");
+    if (!field.value.trim()) return closeFinds();
+    const mine = looking = new AbortController();
+    fetch(field.form.action, {
+      method: "POST", body: new URLSearchParams(new FormData(field.form)), signal: mine.signal,
+      headers: {"HX-Request": "true", "HX-Current-URL": location.href, "Accept": "text/html"},
+    }).then(async answer => {
+      if (answer.status === 401) return location.assign(answer.headers.get("HX-Redirect") || location.href);
+      // Enter leads to the page of patients, whatever is wrong here.
+      if (!answer.ok) return closeFinds();
+      const found = new DOMParser().parseFromString(await answer.text(), "text/html").body;
+      if (mine.signal.aborted) return;
+      find("finds").replaceChildren(...found.children);
+      find("finds").hidden = false;
+      find("announce").textContent = find("finds").querySelector("p").textContent;
+    }).catch(() => { if (!mine.signal.aborted) closeFinds(); });
+  }
+  function closeFinds() {
+    clearTimeout(typing);
+    looking?.abort();
+    const finds = find("finds");
+    if (finds) finds.hidden = true;
+  }
+  for (const name of ["focusin", "pointerdown"]) {
+    document.addEventListener(name, event => { if (!event.target.closest?.("#find")) closeFinds(); });
+  }
+  function searchKey(event) {
+    const field = find("find-q"), finds = find("finds");
+    if (!event.target.closest("#find")) {
+      if (event.key !== "/" || !field?.hasAttribute("aria-keyshortcuts")) return false;
+      if (event.target.closest("input, select, textarea")) return false;
+      field.focus();
+      field.select();
+    } else if (event.key === "Escape" && !finds.hidden) {
+      closeFinds();
+      field.focus();
+    } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && !finds.hidden) {
+      const all = [field, ...finds.querySelectorAll("a")];
+      all[all.indexOf(event.target) + (event.key === "ArrowDown" ? 1 : -1)]?.focus();
+    } else return false;
+    event.preventDefault();
+    return true;
+  }
+
   // The keyboard: arrows within the schedule, Esc closes what is open. None of it works outside of the schedule.
   const inColumn = column => [...column.querySelectorAll("a, button")];
   const middle = one => { const box = one.getBoundingClientRect(); return box.top + box.height / 2; };
   document.addEventListener("keydown", event => {
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || searchKey(event)) return;
     if (event.key === "Escape" && panel() && !event.target.closest("input, select, textarea")) return find("close")?.click();
     const here = event.target.closest?.(".column a, .column button");
     if (!here) return;

@@ -122,6 +122,13 @@ async def use_totp_step(connection: Connection, clinic_id: UUID, account_id: UUI
     )
 
 
+async def set_search_key(connection: Connection, clinic_id: UUID, account_id: UUID, *, on: bool) -> None:
+    """Let "/" lead somebody to the search, or not."""
+    await connection.execute(
+        "update staff_accounts set search_key = $3 where clinic_id = $1 and id = $2", clinic_id, account_id, on
+    )
+
+
 async def deactivate_account(connection: Connection, clinic_id: UUID, account_id: UUID) -> bool:
     """Close an account; return False where it is closed already."""
     return await connection.fetchval(

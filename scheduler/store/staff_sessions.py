@@ -47,7 +47,7 @@ async def fetch_session(connection: Connection, token_hash: bytes, *, active: bo
     row = await connection.fetchrow(
         f"""with live as (
             select session.clinic_id, session.id, account_id, needs_second_factor, hide_names, patient_search,
-                username, display_name, initials, role, therapist_id, must_change_password,
+                username, display_name, initials, role, therapist_id, must_change_password, search_key,
                 totp_salt is not null as has_second_factor
             from staff_sessions as session join staff_accounts as account
                 on account.clinic_id = session.clinic_id and account.id = account_id

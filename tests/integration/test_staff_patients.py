@@ -14,7 +14,7 @@ from scheduler.settings import Settings
 from scheduler.store.connections import Pool
 from scheduler.store.unreachable import note_unreachable
 from tests.integration.requests import ASH, JO, act, book
-from tests.integration.staffing import Screen, signed_in
+from tests.integration.staffing import Screen, at_the_desk, hidden_fields, hire, signed_in
 
 PATIENTS = "/staff/patients"
 
@@ -258,3 +258,59 @@ async def test_a_card_of_many_visits_is_quick(screen: Screen, ash: dict[str, Any
     assert "91 earlier" in answer.text
     assert len(answer.text) < 50_000
     assert answer.elapsed < timedelta(seconds=2)
+
+
+async def test_who_types_is_shown_the_first_of_many_and_each_who_was_listed_leaves_its_mark(
+    screen: Screen, ash: dict[str, Any], pool: Pool
+) -> None:
+    await pool.execute(
+        """insert into patients (clinic_id, id, given_name, family_name, name_key, phone, language)
+        select id, gen_random_uuid(), 'Kit', 'Multi' || n, 'multi' || n || E'\\x1f' || 'kit',
+            '+1201555' || (1000 + n), 'en' from clinics, generate_series(1, 120) as n"""
+    )
+    hidden = hidden_fields((await screen.open(PATIENTS)).text)
+
+    async def suggest(words: str) -> str:
+        answer = await screen.client.post(
+            f"{PATIENTS}/search", data={**hidden, "q": words}, headers={"HX-Request": "true"}
+        )
+        assert answer.status_code == 200
+        assert "<html" not in answer.text
+        assert answer.headers["cache-control"] == "no-store"
+        return answer.text
+
+    assert "Keep typing, more than 99 matches" in await suggest("mul")
+    assert f'href="{PATIENTS}/{ash["id"]}"' in await suggest("sample")
+    nobody = await suggest("jo sampleton")
+    assert "No patient found" in nobody
+    assert "Add Jo S.?" in nobody
+    assert "Add a new patient?" in await suggest("9999")
+    assert "Type at least 2 letters" in await suggest("j")
+    listed = [row["details"]["patients"] for row in await readings(pool) if row["action"] == "patients.listed"]
+    assert [len(patients) for patients in listed] == [10, 1]
+    await suggest("jo sampleton")
+    form = (await screen.open(f"{PATIENTS}/new?searched=1")).text
+    assert 'value="Jo"' in form
+    assert 'value="Sampleton"' in form
+    assert "Sampleton" not in (await screen.open(f"{PATIENTS}/new")).text
+
+
+async def test_the_key_that_leads_to_the_search_is_each_persons_choice_and_stays_so(
+    app: Litestar, pool: Pool, clinic: Clinic, settings: Settings
+) -> None:
+    person = await hire(pool, clinic, settings, "ana")
+    async with at_the_desk(app) as screen:
+        await screen.sign_in(person)
+        assert 'aria-keyshortcuts="/"' in (await screen.open("/staff/account")).text
+        await screen.send(PATIENTS, "/staff/preferences", search_key="no")
+        page = (await screen.open("/staff/account")).text
+        assert "aria-keyshortcuts" not in page
+        assert "Hide names" in page, "the other choice stands"
+    await pool.execute("update staff_accounts set totp_step = 0")
+    async with at_the_desk(app) as screen:
+        await screen.sign_in(person)
+        assert "aria-keyshortcuts" not in (await screen.open("/staff/account")).text
+        await screen.send(PATIENTS, "/staff/preferences", search_key="yes")
+        assert 'aria-keyshortcuts="/"' in (await screen.open("/staff/account")).text
+    actions = [row["action"] for row in await readings(pool)]
+    assert [one for one in actions if "search-key" in one] == ["staff.search-key-off", "staff.search-key-on"]

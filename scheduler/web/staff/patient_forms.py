@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.patients import CONSENT_METHODS, Patient, PatientDetails
@@ -26,7 +26,7 @@ from scheduler.web.api.patient_bodies import PatientChangeBody, read_change
 from scheduler.web.callers import FromNow
 from scheduler.web.pages.render import PageRequest, read_form, see_other
 from scheduler.web.staff.message_words import LANGUAGES, shown_phone
-from scheduler.web.staff.patient_looks import PATIENTS, SAYINGS
+from scheduler.web.staff.patient_looks import PATIENTS, SAYINGS, typed_name
 from scheduler.web.staff.patients import DESK, card_page
 from scheduler.web.staff.render import RECORDS_STYLESHEET, staff_page
 from scheduler.web.staff.session import FromStaff, StaffMember
@@ -57,9 +57,11 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/patients/new", guards=[DESK])
-async def ask_for_patient(staff: FromStaff) -> Response[str]:
-    """Ask for a new patient's details."""
-    return _form(staff, Details(language=staff.clinic.settings.languages[0]), patient_id=None)
+async def ask_for_patient(staff: FromStaff, searched: FromQuery[str] = "") -> Response[str]:
+    """Ask for a new patient's details; ``searched``: the name is the one that was looked for and not found."""
+    given, family = typed_name(staff.session.patient_search) if searched else ("", "")
+    details = Details(given_name=given, family_name=family, language=staff.clinic.settings.languages[0])
+    return _form(staff, details, patient_id=None)
 
 
 @post("/patients/new", status_code=200, guards=[DESK])

@@ -39,6 +39,27 @@ _STATUSES: dict[Status, str] = {
 }  # fmt: skip
 
 
+def typed_name(words: str) -> tuple[str, str]:
+    """Return the given name and the family name in what somebody looked for; both are empty where it is no name."""
+    if any(character.isdigit() for character in words):
+        return "", ""
+    family, comma, given = words.partition(",")
+    if not comma:
+        given, _, family = words.partition(" ")
+    # Nobody types capitals to find somebody.
+    return _capitals(given), _capitals(family)
+
+
+def add_words(words: str) -> str:
+    """Return whom the desk may add where nobody was found, as in "Jordan S."."""
+    given, family = typed_name(words)
+    return " ".join([*([given] if given else []), *([f"{family[0]}."] if family else [])]) or "a new patient"
+
+
+def _capitals(name: str) -> str:
+    return " ".join(word[0].upper() + word[1:] for word in name.split())
+
+
 def patient_line(patient: Patient, staff: StaffMember) -> dict[str, Any]:
     """Return what a list says of a patient."""
     return {

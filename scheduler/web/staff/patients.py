@@ -11,16 +11,16 @@ from litestar.params import FromPath
 from scheduler.domain.patients import CONSENT_METHODS, Patient, read_search
 from scheduler.errors import FieldError, InvalidRequest
 from scheduler.services.patient_cards import read_card
-from scheduler.services.patients import search_patients
-from scheduler.store.connections import Pool
+from scheduler.services.patients import search_patients, suggest_patients
+from scheduler.store.connections import Connection, Pool
 from scheduler.store.staff_sessions import set_patient_search
 from scheduler.store.units import unit_of_work
 from scheduler.web.callers import FromNow
 from scheduler.web.pages.render import PageRequest, read_form, see_other
 from scheduler.web.pages.words import speaker
-from scheduler.web.staff.patient_looks import PATIENTS, SAYINGS, card_look, patient_line
+from scheduler.web.staff.patient_looks import PATIENTS, SAYINGS, add_words, card_look, patient_line
 from scheduler.web.staff.render import RECORDS_STYLESHEET, staff_page
-from scheduler.web.staff.session import FromStaff, StaffMember, roles
+from scheduler.web.staff.session import FromStaff, StaffMember, is_fragment, roles
 
 FromPool = NamedDependency[Pool]
 
@@ -28,6 +28,10 @@ DESK = roles("desk", "admin")
 
 LISTED = 25
 LONGEST_SEARCH = 200
+
+# While somebody types: more than the first are too many to read, and more than the second too many to count.
+SUGGESTED = 10
+COUNTED = 100
 
 _INVALID = 422
 
@@ -71,16 +75,40 @@ async def list_patients(request: PageRequest, staff: FromStaff, pool: FromPool) 
         problems={"q": problem} if problem else {},
         found=[patient_line(patient, staff) for patient in found],
         more=f"{PATIENTS}?after={found[-1].id}" if more else None,
+        add=add_words(words),
     )
 
 
 @post("/patients/search", status_code=200, guards=[DESK])
 async def search(request: PageRequest, staff: FromStaff, pool: FromPool) -> Response[Any]:
-    """Keep what is looked for and show who is found."""
+    """Keep what is looked for and show who is found: on the page of patients, or below the field of who is typing."""
     words = " ".join((await read_form(request)).get("q", "").replace("\0", "").split())[:LONGEST_SEARCH]
     async with unit_of_work(pool) as connection:
         await set_patient_search(connection, staff.clinic.id, staff.session.id, words)
+        if is_fragment(request):
+            return await _suggestions(connection, staff, words)
     return see_other(PATIENTS)
+
+
+async def _suggestions(connection: Connection, staff: StaffMember, words: str) -> Response[str]:
+    problems: list[FieldError] = []
+    wanted = read_search(words, "/q", problems)
+    found: list[Patient] = []
+    number = 0
+    if not problems:
+        found, number = await suggest_patients(
+            connection, staff.clinic, wanted, limit=SUGGESTED, counted=COUNTED, actor=staff.actor
+        )
+    return staff_page(
+        staff,
+        "staff/found.html",
+        title="",
+        problem=f"{problems[0].detail}." if problems else "",
+        found=[patient_line(patient, staff) for patient in found],
+        number=f"more than {COUNTED - 1}" if number == COUNTED else number,
+        many=number > SUGGESTED,
+        add=add_words(words),
+    )
 
 
 @get("/patients/{patient_id:uuid}", guards=[DESK])

@@ -8,7 +8,16 @@ from litestar.di import NamedDependency
 
 from scheduler.domain.staff import Session
 from scheduler.errors import FormExpired, SignInRefused, TooManyTries
-from scheduler.services.staff import SignedIn, csrf_token, give_code, hide_names, new_token, sign_in, sign_out
+from scheduler.services.staff import (
+    SignedIn,
+    csrf_token,
+    give_code,
+    hide_names,
+    new_token,
+    set_search_key,
+    sign_in,
+    sign_out,
+)
 from scheduler.store.connections import Pool
 from scheduler.store.units import unit_of_work
 from scheduler.web.callers import FromNow
@@ -120,11 +129,15 @@ async def leave(request: PageRequest, staff: FromStaff, pool: FromPool) -> Respo
 
 @post("/preferences", status_code=200)
 async def set_preferences(request: PageRequest, staff: FromStaff, pool: FromPool) -> Response[Any]:
-    """Hide names, or show them again (``hide_names``: yes or no), and go back to where the form was."""
+    """Hide names, or let "/" lead to the search (``hide_names``, ``search_key``: yes or no); go back to the form."""
     form = await read_form(request)
     async with unit_of_work(pool) as connection:
-        hide = form.get("hide_names") == "yes"
-        await hide_names(connection, staff.clinic, staff.session, staff.actor, hide=hide)
+        if "hide_names" in form:
+            hide = form["hide_names"] == "yes"
+            await hide_names(connection, staff.clinic, staff.session, staff.actor, hide=hide)
+        if "search_key" in form:
+            on = form["search_key"] == "yes"
+            await set_search_key(connection, staff.clinic, staff.session, staff.actor, on=on)
     return see_other(safe_next(form.get("here", "")))
 
 
