@@ -50,7 +50,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a clinic's messages at a moment; the first four count from another moment on.
 
     ``arrived`` are texts with a receipt and emails that the mail relay took, ``unreceipted`` texts without one.
-    ``open`` failures wait for a person, whenever they failed. ``unreminded`` are the visits 24 to 48 hours ahead of
+    ``open`` failures wait for a person, whenever they failed. ``waiting`` are messages that are due, or were tried and
+    have not left; ``oldest_due_at`` is of those that are due. ``unreminded`` are the visits 24 to 48 hours ahead of
     which the ladder promises to remind, and of which nobody will.
     """
 
@@ -81,10 +82,11 @@ def judge(
     return {
         "planner": _since(facts.planned_at, now, plan_every * TURNS_MISSED),
         "worker": _since(facts.beat_at, now, WORKER_SILENT),
-        "queue": "bad" if facts.oldest_due_at and now - facts.oldest_due_at > QUEUE_LATE else "ok",
         "sms": "off" if "sms" in previewed else _channel(facts.sms, now),
-        "receipts": "off" if "sms" in previewed else _receipts(facts.sms, now),
         "email": "off" if "email" in previewed else _channel(facts.email, now),
+        # What a provider holds up is late as well, and the provider is the reason.
+        "queue": "bad" if facts.oldest_due_at and now - facts.oldest_due_at > QUEUE_LATE else "ok",
+        "receipts": "off" if "sms" in previewed else _receipts(facts.sms, now),
         "reminders": "bad" if facts.unreminded else "ok",
     }
 

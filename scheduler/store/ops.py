@@ -30,7 +30,10 @@ _MESSAGES: dict[Listing, tuple[str, str]] = {
     "delivered": (f"{_ARRIVED} and finished_at >= $3", "finished_at desc"),
     "unreceipted": (f"{_UNRECEIPTED} and finished_at >= $3", "finished_at desc"),
     "left": (f"({_ARRIVED} or {_UNRECEIPTED}) and finished_at >= $3", "finished_at desc"),
-    "waiting": ("state = 'pending' and not_before <= $2", "not_before"),
+    "waiting": (
+        """(state = 'pending' and not_before <= $2 or state in ('pending', 'sending', 'unknown') and attempts > 0)""",
+        "not_before",
+    ),
     "reminders": (
         "kind = 'reminder' and state = 'pending' and not_before <= $2::timestamptz + interval '24 hours'", "not_before",
     ),

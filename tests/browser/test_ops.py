@@ -6,7 +6,6 @@ from datetime import timedelta
 from uuid import UUID
 
 import httpx
-import pytest
 from playwright.async_api import Page, expect
 
 from tests.acceptance.processes import running, until
@@ -238,15 +237,14 @@ async def test_a_patients_token_finds_nothing_there(site: Site, open_page: OpenP
         await expect(page.locator("main form")).to_have_count(0)
 
 
-async def states(page: Page, site: Site, url: str) -> AsyncIterator[str]:
-    """Yield every state of the two pages, as the page shows it; ``url`` is of the process that makes them."""
+async def states(page: Page, site: Site) -> AsyncIterator[str]:
+    """Yield what the two pages show where messages are previewed; of sending, ``test_ops_states`` has every state."""
 
     async def go(address: str) -> str:
-        await page.goto(url + address)
+        await page.goto(address)
         return address
 
     yield await go(INBOX)
-    yield await go(OPS)
     people = await a_busy_day(site)
     yield await go(INBOX)
     yield await go(f"{INBOX}?only=reply&did=called&undo=failure/{people['kim'].text_id}")
@@ -256,40 +254,23 @@ async def states(page: Page, site: Site, url: str) -> AsyncIterator[str]:
     await page.get_by_role("button", name="Save and send again").click()
     yield "a number that is none"
     yield await go(f"{OPS}?did=called")
-    for listing in ("delivered", "opted_out", "unreminded"):
-        yield await go(f"{OPS}?range=week&show={listing}")
-    await site.pool.execute("update job_runs set ran_at = ran_at - interval '3 minutes'")
-    yield await go(OPS)
-    await healthy(site)
-    await site.pool.execute(
-        "insert into channel_pauses select id, 'sms', now() + interval '9 minutes', 'Twilio is away.' from clinics"
-    )
-    yield await go(OPS)
+    yield await go(f"{OPS}?range=week&show=left")
 
 
-@pytest.fixture(scope="session")
-async def sending_url(running_site: Site) -> AsyncIterator[str]:
-    """Yield the address of a web process of the same site that does not preview messages."""
-    real = {"SMS_CHANNEL": "twilio", "EMAIL_CHANNEL": "smtp", "SMTP_HOST": "127.0.0.1", "SMTP_TLS": "none"}
-    log = running_site.log.with_name("sending.log")
-    async with running("web", {**running_site.environment, **real}, log, web=True) as web:
-        yield web.url
-
-
-async def test_every_state_is_clean(site: Site, open_page: OpenPage, sending_url: str) -> None:
+async def test_every_state_is_clean(site: Site, open_page: OpenPage) -> None:
     page = await open_page(new=True, lax=True)
     await sign_in(page, site)
-    async for state in states(page, site, sending_url):
+    async for state in states(page, site):
         assert await desk_faults(page) == [], state
     await site.pool.execute("update staff_sessions set hide_names = true")
-    await page.goto(sending_url + INBOX)
+    await page.goto(INBOX)
     assert "Devon" not in await page.locator("body").inner_text()
 
 
-async def test_no_page_breaks_its_policy(site: Site, open_page: OpenPage, sending_url: str) -> None:
+async def test_no_page_breaks_its_policy(site: Site, open_page: OpenPage) -> None:
     page = await open_page(new=True)
     await sign_in(page, site)
     broken = await watch_policy(page)
-    async for _ in states(page, site, sending_url):
+    async for _ in states(page, site):
         pass
     assert broken == []

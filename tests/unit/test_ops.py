@@ -61,6 +61,13 @@ def test_each_thing_is_wrong_from_its_moment_on_and_nothing_else_is(
     assert set(found.values()) == {"ok"}
 
 
+def test_what_holds_messages_up_is_told_before_that_they_are_late() -> None:
+    resting = with_texts(paused_until=NOW + MINUTE, unreported_since=ago(hours=1))
+    found = levels(resting, oldest_due_at=ago(minutes=9), planned_at=ago(hours=1), beat_at=ago(hours=1), unreminded=1)
+    bad = [name for name, level in found.items() if level == "bad"]
+    assert bad == ["planner", "worker", "sms", "queue", "receipts", "reminders"]
+
+
 @pytest.mark.parametrize(
     ("changes", "level"),
     [

@@ -21,7 +21,7 @@ LISTINGS: dict[Listing, tuple[str, str, str]] = {
     "delivered": ("Delivered messages", "Nothing was delivered yet.", "When"),
     "unreceipted": ("Texts without a receipt", "Every text has its receipt.", "Sent"),
     "left": ("Messages in the preview", "Nothing is in the preview yet.", "When"),
-    "waiting": ("Messages that are due", "Nothing waits.", "Due"),
+    "waiting": ("Messages that wait", "Nothing waits.", "Due"),
     "reminders": ("Reminders of the next 24 hours", "No reminder is due in the next 24 hours.", "Due"),
     "opted_out": ("Patients who opted out of texts", "Nobody opted out.", "When"),
     "unreminded": ("Visits without a reminder", "Every visit that should have a reminder has one.", "Visit"),
@@ -81,7 +81,7 @@ def _worker(facts: Facts, level: Level, moment: Moment) -> Told:
 
 def _queue(facts: Facts, _: Level, moment: Moment) -> Told:
     if facts.oldest_due_at is None:
-        return Told("Nothing waits")
+        return Told("Tried in vain, and tried again by themselves" if facts.waiting else "Nothing waits")
     oldest = moment.since(facts.oldest_due_at)
     late = f"{counted(facts.waiting, 'message is', 'messages are')} late, the first by {oldest}."
     return Told(f"The oldest waits for {oldest}", late, "waiting")
@@ -133,7 +133,7 @@ class _Check(msgspec.Struct, frozen=True):
 _CHECKS: dict[CheckName, _Check] = {
     "planner": _Check("Reminder job", _planner, "reminders"),
     "worker": _Check("Sending", _worker),
-    "queue": _Check("Messages that are due", _queue, "waiting"),
+    "queue": _Check("Messages that wait", _queue, "waiting"),
     "sms": _Check("Texts", _way("sms", "Texts")),
     "receipts": _Check("Receipts for texts", _receipts, "unreceipted"),
     "email": _Check("Emails", _way("email", "Emails")),
