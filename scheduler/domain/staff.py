@@ -70,7 +70,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody signed in: the session and whose it is. It does not open anything while ``needs_second_factor``.
 
-    ``search_key`` is whether they want "/" to lead to the search of a page.
+    ``search_key`` is whether they want "/" to lead to the search of a page; ``waiting`` is how much waits for a person
+    at the desk.
     """
 
     id: UUID
@@ -87,6 +88,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     must_change_password: bool
     search_key: bool
     has_second_factor: bool
+    waiting: int
 
 
 def actor_name(account_id: UUID) -> str:

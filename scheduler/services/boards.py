@@ -1,7 +1,7 @@
 """The front desk's board: a day of everybody, a week of one therapist, and where a visit on the move would fit."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -10,23 +10,31 @@ from scheduler.domain.actors import Actor
 from scheduler.domain.board_visits import BoardVisit
 from scheduler.domain.boards import Board, Facts, Moving, build_board, day_places, week_of
 from scheduler.domain.clinics import Clinic, Therapist
-from scheduler.domain.times import day_end, day_start, epoch_minute
+from scheduler.domain.times import day_end, day_start, epoch_minute, instant_at
 from scheduler.services.availability import Slot, list_slots
 from scheduler.services.readings import note_watching
 from scheduler.store.boards import load_facts
 from scheduler.store.booked_visits import BookedVisit
 from scheduler.store.connections import Connection
+from scheduler.store.inbox import Today, fetch_today
 
 # How many days after one are looked at for a visit on the move, and how many of them are named.
 _OTHER_DAYS = 14
 _SUGGESTED = 4
 
+# How many messages that failed are shown beside a day; all of them are on the page of messages.
+_FAILURES = 3
+
 
 class ReadBoard(msgspec.Struct, frozen=True, kw_only=True):
-    """A board and what is beside it: the visits that were cancelled, in order of their start."""
+    """A board and what is beside it: the visits that were cancelled, in order of their start, and today's messages.
+
+    ``messages`` are there on the board of today alone.
+    """
 
     board: Board
     cancelled: Sequence[BoardVisit]
+    messages: Today | None = None
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +57,11 @@ async def read_day(
     facts = await load_facts(connection, clinic, [day])
     sought = moving and _sought(clinic, moving)
     board = build_board(facts, clinic, day_places(facts, clinic, day), now=now, moving=sought)
-    return await _seen(connection, clinic, facts, board, actor, now)
+    messages = None
+    if day == clinic.local(now).date():
+        since = instant_at(day_start(day, clinic.zone), clinic.zone).astimezone(UTC)
+        messages = await fetch_today(connection, clinic.id, now=now, since=since, limit=_FAILURES)
+    return await _seen(connection, clinic, facts, board, actor, now, messages)
 
 
 async def read_week(
@@ -119,8 +131,16 @@ def _sought(clinic: Clinic, moving: Places) -> Moving:
 
 
 async def _seen(
-    connection: Connection, clinic: Clinic, facts: Facts, board: Board, actor: Actor, now: datetime
+    connection: Connection,
+    clinic: Clinic,
+    facts: Facts,
+    board: Board,
+    actor: Actor,
+    now: datetime,
+    messages: Today | None = None,
 ) -> ReadBoard:
     shown = [visit.patient.id for visit in facts.visits if visit.patient is not None]
+    shown += [person.id for item in (messages.failures if messages else ()) for person in item.people]
     await note_watching(connection, clinic, actor, "board.listed", shown, now=now)
-    return ReadBoard(board=board, cancelled=[visit for visit in facts.visits if visit.status == "cancelled"])
+    cancelled = [visit for visit in facts.visits if visit.status == "cancelled"]
+    return ReadBoard(board=board, cancelled=cancelled, messages=messages)

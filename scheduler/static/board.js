@@ -39,7 +39,7 @@
   async function put(text) {
     const before = new Set([...document.querySelectorAll(".column .new")].map(one => one.id));
     const kept = find("rail").dataset.keep;
-    for (const id of kept ? ["schedule"] : ["schedule", "rail"]) {
+    for (const id of kept ? ["places", "schedule"] : ["places", "schedule", "rail"]) {
       await htmx.swap({text, target: `#${id}`, select: `#${id}`, swap: "outerMorph", sourceElement: find(id)});
     }
     at = new DOMParser().parseFromString(text, "text/html").getElementById("live").dataset.at;

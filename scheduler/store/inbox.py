@@ -68,8 +68,11 @@ _OPEN = f"""
     select 'task', id, created_at, kind, reason, visit_id, patient_id, inbound_id, null
     from desk_tasks where clinic_id = $1 and handled_at is null and kind <> 'undeliverable'"""
 
-# Whoever has a visit soonest is first, and then whatever came last.
-_LIST = f"""
+# How much waits for a person at the clinic of a row that is called ``live``.
+WAITING = f"(select count(*) from ({_OPEN.replace('$1', 'live.clinic_id')}) as open)"
+
+# Whoever has a visit soonest is first, and then whatever came last. To be formatted with a condition on what is open.
+_LISTED = f"""
 select coalesce(jsonb_agg(item order by next_at, at desc, id), '[]')::text from (
     select least(visit.next_at, 'infinity') as next_at, open.at, open.id, jsonb_build_object('sort', sort,
         'id', open.id, 'at', at, 'kind', kind, 'reason', reason, 'patient', (
@@ -92,12 +95,46 @@ select coalesce(jsonb_agg(item order by next_at, at desc, id), '[]')::text from 
             order by starts_at, id limit $4
         ) as found
     ) as visit
-    where $3::uuid is null or open.id = $3
+    where {{condition}}
     order by next_at, open.at desc, open.id limit $5
 ) as listed
 """
 
+_LIST = _LISTED.replace("{condition}", "$3::uuid is null or open.id = $3")
+
+# What became of the messages of a day, which begins at $3, and whatever failed and is open, whenever that was.
+_TODAY = f"""
+select (jsonb_build_object('failures', ({_LISTED.replace("{condition}", "sort = 'failure'")})::jsonb,
+    'all_failures', (select count(*) from ({FAILED_AND_OPEN}) as open)
+) || (
+    select jsonb_build_object(
+        'delivered', count(*) filter (where state = 'delivered' or state = 'sent' and channel = 'email'),
+        'on_their_way', count(*) filter (where state = 'sent' and channel = 'sms'),
+        'failed', count(*) filter (where state in ('failed', 'dead', 'undelivered')))
+    from messages where clinic_id = $1 and finished_at >= $3
+))::text
+"""
+
+
+class Today(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the messages that left since a day began, and of what failed and is open the first, and how many.
+
+    A text is on its way until its receipt comes; of an email there is none.
+    """
+
+    delivered: int
+    on_their_way: int
+    failed: int
+    failures: Sequence[Item]
+    all_failures: int
+
+    @property
+    def sent(self) -> int:
+        return self.delivered + self.on_their_way + self.failed
+
+
 _ITEMS = msgspec.json.Decoder(list[Item])
+_READ_TODAY = msgspec.json.Decoder(Today)
 
 # Of somebody with more visits to come than that, the next ones will do.
 VISITS_SHOWN = 4
@@ -149,6 +186,11 @@ async def list_items(
 ) -> list[Item]:
     """Return what is open, whoever has a visit soonest first; or the one with this id."""
     return _ITEMS.decode(await connection.fetchval(_LIST, clinic_id, now, only, VISITS_SHOWN, limit))
+
+
+async def fetch_today(connection: Connection, clinic_id: UUID, *, now: datetime, since: datetime, limit: int) -> Today:
+    """Return how the messages of a day fare that began at a moment, with at most so many failures."""
+    return _READ_TODAY.decode(await connection.fetchval(_TODAY, clinic_id, now, since, VISITS_SHOWN, limit))
 
 
 async def count_items(connection: Connection, clinic_id: UUID, *, since: datetime | None = None) -> dict[Sort, int]:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from scheduler.domain.staff import Session
 from scheduler.store.connections import Connection
+from scheduler.store.inbox import WAITING
 from scheduler.store.rows import to_struct
 
 # Neither ended, nor over, nor left alone for too long, nor of somebody who has left; by the database's clock.
@@ -57,7 +58,7 @@ async def fetch_session(connection: Connection, token_hash: bytes, *, active: bo
             where $2 and session.clinic_id = live.clinic_id and session.id = live.id
                 and idle_at < now() + (idle_seconds - 5) * interval '1 second'
         )
-        select * from live""",
+        select live.*, {WAITING} as waiting from live""",
         token_hash,
         active,
     )

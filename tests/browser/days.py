@@ -178,11 +178,13 @@ async def _add(
         channel, state = one.told.split(":")
         await connection.execute(
             """insert into messages (clinic_id, id, visit_id, patient_id, visit_version, kind, template, channel,
-                language, address, variables, dedupe_key, not_before, expires_at, state, error_code)
+                language, address, variables, dedupe_key, not_before, expires_at, state, error_code,
+                reason, finished_at)
             values ($1, $2, $3, $4, 1, 'reminder', 'reminder_24h', $5, 'en', $6, '{}', $2::uuid::text, $7, $8, $9,
-                $10)""",
+                $10, $11, now() - interval '1 hour')""",
             clinic.id, new_id(), visit_id, patient_id, channel, phone, booked, starts, state,
             "30006" if state == "undelivered" else None,
+            "This number is a landline, or its carrier takes no texts." if state == "undelivered" else None,
         )  # fmt: skip
 
 

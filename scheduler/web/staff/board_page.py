@@ -19,6 +19,8 @@ from scheduler.web.staff import board_words as words
 from scheduler.web.staff.away_panels import away_panel, block_panel
 from scheduler.web.staff.board_looks import Screen, glance, look_at, row_of
 from scheduler.web.staff.booking_panel import new_panel
+from scheduler.web.staff.inbox_looks import look_at as look_at_item
+from scheduler.web.staff.messages import undo_address
 from scheduler.web.staff.panels import Panel, find_panel, move_panel, visit_panel
 from scheduler.web.staff.render import staff_page, stylesheet_with
 from scheduler.web.staff.session import StaffMember
@@ -93,10 +95,13 @@ async def board_page(
         cancelled=[row_of(visit, screen) for visit in read.cancelled],
         strays=[row_of(card.visit, screen) for card in read.board.cards if card.stray],
         glance=glance(read.board),
+        messages=read.messages,
+        failures=[look_at_item(item, staff, now) for item in (read.messages.failures if read.messages else ())],
         days=_days(screen),
         at=words.clock(staff.clinic.local(now)),
         alert=alert,
         did=words.DID.get(view.get("did"), ""),
+        undo=undo_address(view.asked) if view.get("did") in words.UNDOABLE else "",
         watch=f"/staff/live/{view.day}" + ("?week=1" if view.therapist else ""),
         states=words.STATES,
         actions=words.ACTIONS,

@@ -56,7 +56,13 @@ DID: dict[str, str] = {
     "note": "Note saved.",
     "away": "Blocked.",
     "unaway": "Open again.",
+    "called": "Marked as called.",
+    "dropped": "Taken off the list.",
+    "back": "Back on the list.",
 }
+
+# What was done to a message that failed, and can be taken back from the board as well.
+UNDOABLE = ("called", "dropped")
 
 ACTIONS: dict[DeskAction, str] = {
     "confirm": "Confirm",

@@ -158,7 +158,8 @@ def back_to(form: dict[str, str], *, did: str, undo: str = "") -> str:
     """Return the address of the list on which a form was, which then says what was done and lets it be undone."""
     here = urlsplit(safe_next(form.get("here", "")))
     kept = [(name, value) for name, value in parse_qsl(here.query) if name not in ("did", "call", "undo")]
-    path = here.path if here.path in (MESSAGES, "/staff/ops") else MESSAGES
+    listed = here.path in (MESSAGES, "/staff/ops") or here.path.startswith("/staff/day/")
+    path = here.path if listed else MESSAGES
     return f"{path}?{urlencode([*kept, ('did', did), *([('undo', undo)] if undo else [])])}"
 
 

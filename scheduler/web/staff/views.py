@@ -9,6 +9,7 @@
     ?block=rivera&at=...&until=...           time off that is to be noted
     ?away=ID                                 time off, and whom it affects
     &did=arrive                              what was done just now
+    &did=called&undo=failure/ID              what was done about a message, and may be taken back
 
 No name and no phone is ever part of it.
 """
@@ -26,7 +27,9 @@ from scheduler.errors import NotFound
 _ADDRESS = re.compile(r"/staff/(?:day|week/(?P<therapist>[a-z0-9-]{1,60}))/(?P<day>\d{4}-\d{2}-\d{2})(?:/.*)?")
 
 # Everything that an address may say; each is short, and none is about a person but by an id.
-_NAMES = frozenset("""sel do move new who at kind patient found find from after before block until away did""".split())
+_NAMES = frozenset(
+    """sel do move new who at kind patient found find from after before block until away did undo""".split()
+)
 _LONGEST = 60
 
 # Calendars end somewhere, and slips of the keyboard lie beyond.
@@ -65,7 +68,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     def but(self, **asked: Any) -> str:
         """Return the address of the same board and panel, with these changed, or left out where they are None."""
-        return _with(self.path, {**self.asked, "did": None, **asked})
+        return _with(self.path, {**self.asked, "did": None, "undo": None, **asked})
 
     def on(self, day: date) -> str:
         """Return the address of another day. A visit that is selected stays there; one on the move comes along."""
