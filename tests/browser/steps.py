@@ -54,6 +54,8 @@ MEASURE = """() => {
         small: apart.filter(one => high(one) < 24 || one.getBoundingClientRect().width < 24).map(name),
         short: all('.button, .slot, .chip, .option, .tool, .back').filter(one => high(one) < 44).map(name),
         fields: all('.field input').filter(one => parseFloat(getComputedStyle(one).fontSize) < 16).map(name),
+        tight: all('.slot b').filter(one => one.getBoundingClientRect().width > one.closest('.slot').clientWidth - 6)
+            .map(name),
         unnamed: controls.filter(one => one.matches('input, select') && !one.labels.length).map(name),
         headings: document.querySelectorAll('h1').length,
         language: document.documentElement.lang,
@@ -85,7 +87,7 @@ async def faults(page: Page, language: Language, *, picture: str | None = None) 
             found.append(f"{width}: the page scrolls sideways")
         if looks["spaced"]:
             found.append(f"{width}: the page scrolls sideways with the spacing of WCAG 1.4.12")
-        for name in ("small", "short", "fields", "unnamed"):
+        for name in ("small", "short", "fields", "tight", "unnamed"):
             found += [f"{width}: {name}: {one}" for one in looks[name]]
         expected = {"headings": 1, "language": language, "styled": 0, "scripts": 1}
         found += [f"{name} is {looks[name]!r}" for name, value in expected.items() if looks[name] != value]

@@ -273,6 +273,8 @@ async def test_a_booking_is_shown_to_the_browser_that_made_it_alone(app: Litesta
         stranger.cookies.set(f"hold-{url.rpartition('/')[2]}", f"{'x' * 43}.1", path="/book")
         for path in (url, f"{url}/done", f"{url}/visit.ics"):
             assert (await stranger.get(path)).status_code == 404
+        # To somebody whose browser keeps no cookies every hold looks like this, each time they choose.
+        assert "your browser keeps no cookies" in text_of(await stranger.get(url))
 
 
 async def test_going_back_and_booking_again_is_one_visit(browser: httpx.AsyncClient, pool: Pool) -> None:
@@ -375,7 +377,10 @@ async def test_a_therapist_without_an_opening_is_said_so_and_the_others_are_a_ta
         on conflict (clinic_id, date) do update set windows = '{}'""",
         clinic.id,
     )
-    assert "There are no openings online in the next 90 days." in text_of(await browser.get("/book/t/eval-run"))
+    page = await browser.get("/book/t/eval-run")
+    assert "There are no openings online in the next 90 days." in text_of(page)
+    # At night, when nobody answers the telephone, there is something to do all the same.
+    assert '<a class="button" href="/book/call">Leave a number, we’ll call you</a>' in page.text
     assert "No openings online right now" in text_of(await browser.get("/book"))
 
 

@@ -7,11 +7,13 @@ ERROR_WORDS: dict[str, tuple[str, str]] = {
     "hold-not-found": (
         (
             "It can only be seen on the device that made it, for two hours. If you saw “You’re booked”, your visit is "
-            "booked. If not, please choose a time again."
+            "booked. If not, please choose a time again. If you then see this page once more, your browser keeps no "
+            "cookies, which we need to hold a time for you: allow them here, or call us."
         ),
         (
             "Solo se puede ver en el dispositivo donde se hizo, durante dos horas. Si vio “Su cita está reservada”, su "
-            "cita está reservada. Si no, por favor elija un horario de nuevo."
+            "cita está reservada. Si no, por favor elija un horario de nuevo. Si vuelve a ver esta página, su "
+            "navegador no guarda cookies, que necesitamos para apartarle un horario: permítalas aquí o llámenos."
         ),
     ),
     "maintenance.h1": ("We’ll be back soon", "Volvemos pronto"),
