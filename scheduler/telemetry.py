@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import date, time, timedelta
 from pathlib import PurePath
 from typing import Any
@@ -21,6 +22,9 @@ PERSONAL_WORDS = frozenset(
     "address addresses authorization birth body cookie email emails html name names note notes password phone phones "
     "recipient secret sender subject text texts token tokens".split()
 )
+
+# Which request is being answered, for all that is logged meanwhile.
+REQUEST_ID: ContextVar[str] = ContextVar("request_id")
 
 # They tell every request with its address and headers, or every step they take, as mere information.
 NOISY_LOGGERS = ("twilio", "aiohttp", "granian.access", "apscheduler", "alembic")
@@ -69,6 +73,12 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {key: _shown(key, value) for key, value in event.items()}
 
 
+def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    if request_id := REQUEST_ID.get(None):
+        event.setdefault("request_id", request_id)
+    return event
+
+
 def _shown(key: str, value: Any) -> Any:
     if value is None:
         return None
@@ -90,7 +100,7 @@ def _shown(key: str, value: Any) -> Any:
 def configure_logging(settings: Settings) -> None:
     """Send everything that is logged, by us or by a library, through one redaction to standard error."""
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),

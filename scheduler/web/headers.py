@@ -5,7 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 from litestar.types import Message, Scope
-from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from scheduler.telemetry import REQUEST_ID
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -25,6 +26,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _ENCODED = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+_NAMES = frozenset(name for name, _ in _ENCODED)
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
@@ -35,8 +37,7 @@ def name_request(scope: Scope) -> str:
     if "request_id" not in state:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         state["request_id"] = given.decode() if _REQUEST_ID.fullmatch(given) else str(uuid4())
-        clear_contextvars()
-        bind_contextvars(request_id=state["request_id"])
+        REQUEST_ID.set(state["request_id"])
     return state["request_id"]
 
 
@@ -45,8 +46,7 @@ async def stamp(message: Message, scope: Scope) -> None:
     if message["type"] != "http.response.start":
         return
     set_already = {name.lower() for name, _ in message["headers"]}
-    message["headers"] = [
-        *message["headers"],
-        *(header for header in _ENCODED if header[0] not in set_already),
-        (b"x-request-id", name_request(scope).encode()),
-    ]
+    ours = _ENCODED
+    if not _NAMES.isdisjoint(set_already):
+        ours = [header for header in _ENCODED if header[0] not in set_already]
+    message["headers"] = [*message["headers"], *ours, (b"x-request-id", name_request(scope).encode())]

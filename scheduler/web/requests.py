@@ -25,7 +25,10 @@ _MOST_PROBLEMS, _LONGEST_NAME = 20, 60
 
 def header_of(request: ASGIConnection[Any, Any, Any, Any], name: bytes) -> str | None:
     """Return the first header of a name in lower case, or None: at once, where the framework reads all of them."""
-    return next((value.decode("latin-1") for key, value in request.scope["headers"] if key == name), None)
+    for key, value in request.scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return None
 
 
 class StrictRequest(Request[Any, Any, State]):

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from scheduler.settings import load_settings
-from scheduler.telemetry import HIDDEN, NOISY_LOGGERS, configure_logging, redact, scrub
+from scheduler.telemetry import HIDDEN, NOISY_LOGGERS, REQUEST_ID, configure_logging, redact, scrub
 
 VISIT = UUID("01932d4e-1234-7567-8901-123456789012")
 
@@ -162,12 +162,11 @@ def test_exceptions_and_library_records_pass_through_the_same_redaction(
         assert secret not in written
 
 
-def test_a_json_line_holds_level_logger_instant_and_bound_context(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_json_line_holds_level_logger_instant_and_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configured(tmp_path)
-    with structlog.contextvars.bound_contextvars(request_id="r1"):
-        structlog.get_logger("scheduler.worker").warning("late", seconds=3)
+    name = REQUEST_ID.set("r1")
+    structlog.get_logger("scheduler.worker").warning("late", seconds=3)
+    REQUEST_ID.reset(name)
     line = json.loads(capsys.readouterr().err)
     instant = datetime.fromisoformat(line.pop("timestamp"))
     assert instant.utcoffset() is not None

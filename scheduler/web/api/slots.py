@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller, MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
@@ -157,7 +157,7 @@ class OfferController(Controller):
         to: To,
         therapist: FromQuery[str | None] = None,
         limit: Annotated[int | None, QueryParameter(ge=1, le=5000)] = None,
-    ) -> SlotsAnswer:
+    ) -> Response[SlotsAnswer]:
         """List the starts at which a visit type can be booked, of one therapist or of every qualified one.
 
         `next_available` is the first opening from `from` on, also where it lies beyond `to`.
@@ -176,12 +176,15 @@ class OfferController(Controller):
                 connection, caller.clinic, wanted, within=within, now=datetime.now(UTC), therapist=who,
                 staff=not caller.public, limit=limit,
             )  # fmt: skip
-        return SlotsAnswer(
+        answer = SlotsAnswer(
             visit_type=wanted.code,
             timezone=caller.clinic.timezone,
             items=found.items,
             next_available=found.next_available,
         )
+        # As bytes: the framework would look first for how each part of it is to be encoded.
+        encoded = Response(msgspec.json.encode(answer), media_type=MediaType.JSON)
+        return cast("Response[SlotsAnswer]", encoded)
 
     @get("/slots/days", operation_id="countSlotsByDay", summary="Open starts by clinic date",
          responses=PROBLEMS(NotBookableOnline, NotQualified, 429))  # fmt: skip
