@@ -42,7 +42,7 @@ _ALWAYS = frozenset({"clinic", "phone"})
 _OF_VISITS = _ALWAYS | {"when", "day", "time", "at_time", "soon", "link"}
 PLACEHOLDERS: dict[Channel, frozenset[str]] = {
     "sms": _OF_VISITS,
-    "email": _OF_VISITS | {"address", "map", "bring", "zone", "unsubscribe"},
+    "email": _OF_VISITS | {"address", "map", "bring", "zone", "stopped", "unsubscribe"},
 }
 _OF_MOVES = frozenset({"old", "new"})
 
@@ -157,7 +157,7 @@ def render(
     ``variables`` is what the outbox keeps: ``starts_at`` and, for a moved visit, ``was_starts_at`` as ISO instants,
     and the code of the ``visit_type``; a reminder that is about to leave has its ``unsubscribe_url`` as well, and an
     answer about no visit has nothing. Mail to staff has what its braces say (``staff_words``). A line of an email that
-    has nothing to say (nothing to bring, no link) is left out.
+    has nothing to say (nothing to bring, no link, texts that were not stopped) is left out.
     """
     words = texts.languages[language][channel][template]
     values = _values(clinic, channel, language, variables, now) | {"link": link}
@@ -276,6 +276,7 @@ def _values(
         "map": settings.map_url,
         "bring": visit_type.bring.get(language, "") if visit_type else "",
         "zone": _zone_name(clinic.zone, language),
+        "stopped": variables.get("stopped", ""),
         "unsubscribe": variables.get("unsubscribe_url", ""),
         "code": variables.get("code", ""),
     }

@@ -140,6 +140,8 @@ def plan_notice(
     if notice.startswith("cancelled") or notice == "closure":
         expires_at = min(visit.starts_at, now + CANCELLATION_USEFUL_FOR)
     variables = visit_variables(visit) | ({"was_starts_at": _utc(was)} if was else {})
+    if patient.sms_consent is False:
+        variables["stopped"] = patient.phone[-2:]
     return [
         message
         for channel, address in addresses(patient).items()

@@ -198,7 +198,7 @@ async def agree(
     )
     if stopped and not actor.staff:
         # Whoever said stop starts again by a text or at the desk, not by a form that anybody can fill in.
-        return patient
+        return msgspec.structs.replace(patient, sms_consent=False) if agreement.channel == "sms" else patient
     agreed, _ = await _record_consent(connection, clinic, patient, agreement, actor=actor, now=now)
     return agreed
 

@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -534,6 +535,14 @@ async def test_a_number_that_said_stop_is_booked_and_told_how_to_start_again(
         await expect(page.locator(".then")).to_contain_text(speaker(language)("sms.off"))
         await expect(page.locator(".done")).to_contain_text(speaker(language)("done.email"))
     assert await count(site, "messages where channel = 'sms' and state = 'pending'") == before
+    # The email about either says so too, that of the visit before it did not.
+    mails = (await site.desk.get("/api/v1/messages", params={"channel": "email"})).json()["items"]
+    how = {
+        "en": "ending in 42 are off. Text START to turn them on.",
+        "es": "termina en 42 están desactivados. Envíe START",
+    }
+    said = [how[language] in mail["text"] for mail in sorted(mails, key=itemgetter("id")) if mail["kind"] == "booked"]
+    assert said == [False, True, True]
 
 
 async def test_who_asks_too_often_is_asked_to_call(open_page: OpenPage, site: Site) -> None:

@@ -380,7 +380,7 @@ async def test_a_therapist_without_an_opening_is_said_so_and_the_others_are_a_ta
     page = await browser.get("/book/t/eval-run")
     assert "There are no openings online in the next 90 days." in text_of(page)
     # At night, when nobody answers the telephone, there is something to do all the same.
-    assert '<a class="button" href="/book/call">Leave a number, we’ll call you</a>' in page.text
+    assert '<a class="button" href="/book/call">Ask us to call you</a>' in page.text
     assert "No openings online right now" in text_of(await browser.get("/book"))
 
 

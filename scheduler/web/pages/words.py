@@ -72,7 +72,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "none": ("None of these work?", "¿Ningún horario le sirve?"),
     "none.call": ("Call us and we’ll find a time together.", "Llámenos y buscamos juntos un horario."),
-    "none.call.me": ("Leave a number, we’ll call you", "Deje un número y le llamamos"),
+    "none.call.me": ("Ask us to call you", "Pida que le llamemos"),
     "none.at.all": (
         "There are no openings online in the next {days} days. Please call us.",
         "No hay horarios en línea en los próximos {days} días. Por favor llámenos.",
