@@ -258,9 +258,12 @@ async def test_texts_are_for_those_who_ask_for_them(open_page: OpenPage, site: S
     assert await count(site, "consents") == 0
     assert await count(site, "messages where channel = 'sms'") == 0
     await book(page, {**ASH, "given_name": "Kit"}, texts=True)
-    consent = await site.pool.fetchrow("select granted, wording_version, method, recorded_at from consents")
+    consent = await site.pool.fetchrow(
+        """select granted, wording_version, language, address, method, actor,
+            recorded_at between now() - interval '1 minute' and now() as just_now from consents"""
+    )
     assert consent is not None
-    assert tuple(consent)[:3] == (True, "2026-11", "booking page")
+    assert tuple(consent) == (True, "2026-11", "en", "+12015550142", "booking page", "public", True)
     assert await count(site, "messages where channel = 'sms'") > 0
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 from playwright.async_api import Page, expect
 
+from scheduler.domain.staff import Role
 from tests.acceptance.processes import running, until
 from tests.browser.conftest import OpenPage
 from tests.browser.desk import Booked, book, desk_faults, report, sign_in
@@ -228,13 +229,19 @@ async def test_a_patients_token_finds_nothing_there(site: Site, open_page: OpenP
             assert (await patient.get(f"/m/{token}{path}")).status_code == 404
             turned_away = await patient.get(path, headers={"Cookie": f"staff={token}"})
             assert turned_away.headers["location"].startswith("/staff/sign-in")
-    page = await open_page(new=True)
-    await sign_in(page, site, "therapist", name="Rae Rivera")
-    for path in (OPS, INBOX):
-        answer = await page.goto(path)
-        assert answer is not None
-        assert answer.status == 200
-        await expect(page.locator("main form")).to_have_count(0)
+    # The desk acts on what failed, and therapists look at it.
+    await report(site, booked.text_id, "undelivered", "30006")
+    people: list[tuple[Role, str, int]] = [("therapist", "Rae Rivera", 0), ("desk", "Ana Morales", 1)]
+    for role, name, actions in people:
+        page = await open_page(new=True)
+        await sign_in(page, site, role, name=name)
+        for path in (OPS, INBOX):
+            answer = await page.goto(path)
+            assert answer is not None
+            assert answer.status == 200
+            await expect(page.locator("main")).to_contain_text("Devon H.")
+            await expect(page.locator("main").get_by_role("link", name="Fix number")).to_have_count(actions)
+            assert (await page.locator("main form").count() > 0) <= (actions > 0)
 
 
 async def states(page: Page, site: Site) -> AsyncIterator[str]:
