@@ -33,8 +33,8 @@ storms: .venv/installed-dev ## kill workers and fail Twilio with five seeds: wit
 chaos: .venv/installed-dev ## break everything while clients book, and prove that nothing is lost: SEEDS=300, SEED=17, CONTROL=all
 	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),8)) $(if $(CONTROL),--control $(CONTROL))
 
-mutants: .venv/installed-dev ## break each rule of the domain in every small way, and list what no test notices: an hour
-	@$(BIN)/python -m tools.mutation $(MODULES)
+mutants: .venv/installed-dev ## break each rule of the domain in every small way, and list what no test notices: ONE_IN=4 for a part
+	@$(BIN)/python -m tools.mutation $(if $(ONE_IN),--one-in $(ONE_IN)) $(MODULES)
 
 screenshots: .venv/installed-dev ## take pictures of every patient's screen into screenshots/, and the README's into docs/
 	@mkdir -p screenshots
