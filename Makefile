@@ -31,7 +31,7 @@ storms: .venv/installed-dev ## kill workers and fail Twilio with five seeds: wit
 	@STORMS=5 $(BIN)/python -m pytest -s tests/acceptance/test_storms.py
 
 chaos: .venv/installed-dev ## break everything while clients book, and prove that nothing is lost: SEEDS=300, SEED=17, CONTROL=all
-	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),8)) $(if $(CONTROL),--control $(CONTROL))
+	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),8)) $(if $(KEEP),--keep $(KEEP)) $(if $(CONTROL),--control $(CONTROL))
 
 mutants: .venv/installed-dev ## break each rule of the domain in every small way, and list what no test notices: ONE_IN=4 for a part
 	@$(BIN)/python -m tools.mutation $(if $(ONE_IN),--one-in $(ONE_IN)) $(MODULES)

@@ -12,6 +12,7 @@ what the clients were told, what the providers accepted, what is in the database
     clients     patients, the desk, phones that write, and vandals
     faults      the table of everything that goes wrong
     records     the four records, read at the end
+    doubts      what became of that on which somebody gave up in doubt
     judge       the promises, each a function of the records; judge_messages has those about messages
     bounds      how long people waited, how soon it was well again, what was used up
     controls    the service made wrong on purpose: each must be found

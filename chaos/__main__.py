@@ -9,20 +9,21 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import asyncpg
-import click
 
 from chaos.controls import CONTROLS, Control
 from chaos.faults import FAULTS
-from chaos.plan import Step, steps_of
-from chaos.report import Verdict, judged, tell_all, tell_broken, tell_seed
+from chaos.plan import Step, seeds_of, steps_of
+from chaos.report import Verdict, judged, tell_all, tell_control, tell_seed
 from chaos.trial import Trial
 from chaos.world import SECRET_KEY, Database, World
 from scheduler import postgres
@@ -41,6 +42,9 @@ DISK_MEGABYTES = 700
 # What of a seed's seconds is load; the rest is for coming to rest.
 LOAD = 0.6
 
+# One dice is luck.
+CONTROL_SEEDS = 2
+
 # Clients of this machine are one client, and nobody waits for the morning here.
 SETTINGS = """update clinics set settings = settings || '{
     "text_window": [0, 1440],
@@ -49,64 +53,81 @@ SETTINGS = """update clinics set settings = settings || '{
 }'"""
 
 
+class How(NamedTuple):
+    """Where a seed's records go, how many seconds it lasts, and whether it is judged by how long things took."""
+
+    folder: Path
+    seconds: float
+    times: bool
+
+
 async def main() -> int:
     """Run what was asked for; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--seeds", type=int, default=8, help="how many")
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--seed", type=int, nargs="*", default=[], help="just these")
+    parser.add_argument("--seed", type=int, nargs="*", default=[], help="just these, for a control as well")
     parser.add_argument("--seconds", type=float, default=25.0, help="of load and of coming to rest, for each seed")
     parser.add_argument("--control", choices=[*CONTROLS, "all"], help="make the service wrong; it must be found")
     parser.add_argument("--keep", type=Path, help="keep all records of each seed in this folder")
+    parser.add_argument("--without-times", action="store_true", help="judge no bounds: others use the machine as well")
     asked = parser.parse_args()
+    stop_when_told()
     with clean_folder(asked.keep) as folder, small_disk() as disk:
+        how = How(folder, asked.seconds, times=not asked.without_times)
         if asked.control:
             names = [*CONTROLS] if asked.control == "all" else [asked.control]
-            found = [await control(name, CONTROLS[name], disk, folder, asked.seconds) for name in names]
+            seeds = asked.seed or range(asked.first, asked.first + CONTROL_SEEDS)
+            found = [await control(name, CONTROLS[name], seeds, disk, how) for name in names]
             return int(not all(found))
         verdicts: list[Verdict] = []
-        async with database(disk) as (server, key):
-            for seed in asked.seed or range(asked.first, asked.first + asked.seeds):
-                verdict = await one_seed(server, key, seed, folder, asked.seconds)
-                verdicts.append(verdict)
+        seeds = asked.seed or seeds_of(asked.seeds, asked.first)
+        # Who stops it in the middle of the night wants to know what came of it until then.
+        with contextlib.suppress(asyncio.CancelledError):
+            async with database(disk) as (server, key):
+                for seed in seeds:
+                    verdict = await one_seed(server, key, seed, how)
+                    verdicts.append(verdict)
     tell_all(verdicts)
-    return int(any(verdict.broken for verdict in verdicts))
+    return int(len(verdicts) < len(seeds) or any(verdict.broken for verdict in verdicts))
 
 
-async def one_seed(server: Database, key: str, seed: int, folder: Path, seconds: float) -> Verdict:
+def stop_when_told() -> None:
+    """Let everything that was started end with this, when somebody wants it to."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
+async def one_seed(server: Database, key: str, seed: int, how: How) -> Verdict:
     began = time.monotonic()
     loss = random.Random(f"callbacks/{seed}").choice([0.0, 0.1, 0.5, 1.0])
-    async with world(server, seed, folder, callback_loss=loss) as there:
+    async with world(server, seed, how.folder, callback_loss=loss) as there:
         possible = [name for name, fault in FAULTS.items() if fault.needs(there)]
-        verdict = await tried(there, key, steps_of(seed, possible, seconds * LOAD))
+        verdict = await tried(there, key, steps_of(seed, possible, how.seconds * LOAD), how)
     tell_seed(verdict, time.monotonic() - began)
     return verdict
 
 
-async def control(name: str, wrong: Control, disk: Path, folder: Path, seconds: float) -> bool:
-    """Return whether a control was found out, and say how."""
+async def control(name: str, wrong: Control, seeds: Iterable[int], disk: Path, how: How) -> bool:
+    """Return whether a control was found out with every seed, and say how."""
     program = f"chaos.saboteur {wrong.wrong}" if wrong.wrong else "scheduler"
-    async with (
-        database(disk, dict(wrong.options), wrong.sql) as (server, key),
-        # Callbacks would make good most of what a naive worker does wrong.
-        world(server, 1, folder, callback_loss=1.0, program=program) as there,
-    ):
-        for way in there.ways_to_database.values():
-            way.delay = wrong.latency
-        verdict = await tried(there, key, wrong.steps(seconds * LOAD))
-    said = [words for found in verdict.broken.values() for words in found]
-    caught = [words for words in said if any(part in words for part in wrong.found)]
-    click.echo(f"{'found ' if caught else 'MISSED'} {name}: {len(said)} breaches{', such as:' if caught else ''}")
-    for words in caught[:2]:
-        click.echo(f"       - {words}")
-    if not caught:
-        tell_broken(verdict)
-    return bool(caught)
+    caught: list[bool] = []
+    async with database(disk, dict(wrong.options), wrong.sql) as (server, key):
+        for seed in seeds:
+            # Callbacks would make good most of what a naive worker does wrong.
+            async with world(server, seed, how.folder, callback_loss=1.0, program=program) as there:
+                for way in there.ways_to_database.values():
+                    way.delay = wrong.latency
+                verdict = await tried(there, key, wrong.steps(how.seconds * LOAD), how)
+            caught.append(tell_control(name, wrong.found, verdict))
+    return all(caught)
 
 
-async def tried(there: World, key: str, steps: list[Step]) -> Verdict:
+async def tried(there: World, key: str, steps: list[Step], how: How) -> Verdict:
     trial = Trial(there, key=key, steps=steps, folder=there.folder)
-    return judged(there.seed, steps, await trial.run())
+    return judged(there.seed, steps, await trial.run(), times=how.times)
 
 
 @contextlib.asynccontextmanager
@@ -188,4 +209,6 @@ def small_disk() -> Generator[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    with contextlib.suppress(asyncio.CancelledError):
+        sys.exit(asyncio.run(main()))
+    sys.exit(1)

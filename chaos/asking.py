@@ -58,11 +58,14 @@ class Line:
         self._look_at(ask, path, answer)
         return answer
 
-    async def persist(self, ask: Ask, method: str, path: str, **request: Any) -> Answer:
-        """Ask under the ask's key until it is decided or the client gives up; note what was told in the end."""
+    async def persist(self, ask: Ask, method: str, path: str, *, tries: int = MOST_TRIES, **request: Any) -> Answer:
+        """Ask under the ask's key until it is decided or the client gives up; note what was told in the end.
+
+        What has no key is asked once (``tries``).
+        """
         headers = {**request.pop("headers", {}), **({"Idempotency-Key": ask.key} if ask.key else {})}
         answer = Answer(None, {}, None)
-        for _ in range(MOST_TRIES):
+        for _ in range(tries):
             answer = await self.once(ask, method, path, headers=headers, **request)
             if answer.status is not None and answer.status < 300:
                 ask.outcome, ask.told = "told", answer.body or {}

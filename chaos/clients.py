@@ -68,11 +68,11 @@ class Clients:
             return
         if drawn < 0.2:
             ask = self.journal.ask(name, "release", visit=hold.told["id"])
-            await line.once(ask, "DELETE", f"/api/v1/holds/{hold.told['id']}", headers=token)
+            await line.persist(ask, "DELETE", f"/api/v1/holds/{hold.told['id']}", headers=token, tries=1)
             return
         if drawn < 0.25:
             ask = self.journal.ask(name, "extend", visit=hold.told["id"])
-            await line.once(ask, "POST", f"/api/v1/holds/{hold.told['id']}/extend", headers=token)
+            await line.persist(ask, "POST", f"/api/v1/holds/{hold.told['id']}/extend", headers=token, tries=1)
         await asyncio.sleep(chance.uniform(0, 2 * PAUSE))
         person = self._person(chance)
         body = {"hold_id": hold.told["id"], "hold_token": hold.told["token"], "patient": person}
@@ -206,7 +206,8 @@ class Clients:
         )
         if ask.outcome == "told" and chance.random() < 0.3:
             taken_back = self.journal.ask(name, "time-on", visit=ask.told["id"])
-            await line.once(taken_back, "DELETE", f"/api/v1/therapists/{therapist}/time-off/{ask.told['id']}")
+            address = f"/api/v1/therapists/{therapist}/time-off/{ask.told['id']}"
+            await line.persist(taken_back, "DELETE", address, tries=1)
 
     # Phones
 
@@ -217,9 +218,10 @@ class Clients:
             return
         visit = chance.choice(known)
         text = chance.choices(["C", "HELP", "is there parking?"], weights=[6, 1, 1])[0]
-        ask = self.journal.ask(name, "text", visit=visit.id, wants={"text": text, "phone": visit.phone})
+        sid = f"SM{chance.getrandbits(128):032x}"
+        ask = self.journal.ask(name, "text", visit=visit.id, wants={"text": text, "phone": visit.phone, "sid": sid})
         fields = {
-            "AccountSid": ACCOUNT_SID, "MessageSid": f"SM{chance.getrandbits(128):032x}", "From": visit.phone,
+            "AccountSid": ACCOUNT_SID, "MessageSid": sid, "From": visit.phone,
             "To": OUR_NUMBER, "Body": text, "NumMedia": "0",
         }  # fmt: skip
         url = f"{self.public_url}/hooks/twilio/inbound"

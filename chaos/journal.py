@@ -29,7 +29,8 @@ class Ask(msgspec.Struct, kw_only=True):
     """One thing that a client wants, and all its tries.
 
     ``what`` is the action; ``visit`` and ``version`` are what it is about and as it was last seen; ``wants`` is what
-    was sent. ``ids`` are all the ids that were told under its key.
+    was sent. ``ids`` are all the ids that were told under its key. ``gave_up`` is whether nobody told the client in the
+    end, so that the outcome is what the database says (``doubts``).
     """
 
     number: int
@@ -45,6 +46,7 @@ class Ask(msgspec.Struct, kw_only=True):
     outcome: Outcome = "unknown"
     told: dict[str, Any] = {}
     ids: list[str] = []
+    gave_up: bool = False
 
     @property
     def doubtful(self) -> bool:

@@ -91,6 +91,28 @@ def everything_acknowledged_is_there_as_acknowledged(records: Records) -> Iterat
             yield f"lost: {ask.what} of {told['id']} is at another time or with somebody else than was told"
 
 
+def what_was_said_beside_visits_is_there(records: Records) -> Iterator[str]:
+    """Holds, absences and texts that were acknowledged are there, and no absence is that nobody asked for."""
+    there = {
+        "hold": {str(visit["id"]) for visit in records.rows["visits"]},
+        "time-off": {str(absence["id"]) for absence in records.rows["time_off"]},
+    }
+    texts = {text["provider_id"] for text in records.rows["inbound_messages"]}
+    told = {what: {ask.told["id"]: ask for ask in records.asks if (ask.what, ask.outcome) == (what, "told")}
+            for what in there}  # fmt: skip
+    taken_back = {ask.visit for ask in records.asks if (ask.what, ask.outcome) == ("time-on", "told")}
+    for what, asks in told.items():
+        for missing in asks.keys() - there[what] - taken_back:
+            yield f"lost: {what} {missing} was acknowledged and is not there ({_how(asks[missing])})"
+    for invented in there["time-off"] - told["time-off"].keys():
+        yield f"invented: the absence {invented}, which nobody asked for"
+    for still in there["time-off"] & taken_back:
+        yield f"lost: the absence {still} is there, and it was acknowledged that it is not"
+    for ask in records.asks:
+        if (ask.what, ask.outcome) == ("text", "told") and ask.wants["sid"] not in texts:
+            yield f"lost: a text was taken and is not there ({_how(ask)})"
+
+
 def nothing_is_there_that_nobody_asked_for(records: Records) -> Iterator[str]:
     """Each trace belongs to one ask that was told or is in doubt; each booked visit to one marker."""
     markers = {patient["id"]: patient["family_name"] for patient in records.rows["patients"]}
@@ -183,13 +205,14 @@ def _is_at(trace: dict[str, Any], told: dict[str, Any]) -> bool:
 
 def _how(ask: Ask) -> str:
     tries = ", ".join(f"{one.web} {one.status or one.error}" for one in ask.tries[-6:])
-    return f"ask {ask.number}: {tries}"
+    return f"ask {ask.number}: {tries}{', told by its key' if ask.gave_up else ''}"
 
 
 PROMISES: tuple[Promise, ...] = (
     nobody_and_nothing_is_in_two_visits_at_once,
     what_keeps_something_busy_is_a_live_visit_and_the_other_way_round,
     everything_acknowledged_is_there_as_acknowledged,
+    what_was_said_beside_visits_is_there,
     nothing_is_there_that_nobody_asked_for,
     one_key_is_one_effect,
     versions_only_rise_and_every_step_is_allowed,

@@ -7,6 +7,11 @@ import msgspec
 
 from chaos.faults import FAULTS, Fault
 
+# Seeds that found something, and what it was. They are tried first, whatever else is.
+FOUND = {
+    8: "a connection of which the driver lost count, when the database was killed, was answered for by a 500",
+}
+
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """The faults of one moment, for how long they last, and the pause after them in which all must become well."""
@@ -14,6 +19,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[str, ...]
     seconds: float
     pause: float
+
+
+def seeds_of(number: int, first: int) -> list[int]:
+    """Return so many seeds: those that once found something, then those from the first on."""
+    return [*FOUND, *(seed for seed in range(first, first + number + len(FOUND)) if seed not in FOUND)][:number]
 
 
 def steps_of(seed: int, possible: Sequence[str], seconds: float) -> list[Step]:

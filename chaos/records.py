@@ -15,7 +15,8 @@ from scheduler.store.connections import prepare
 from tests.acceptance.processes import ROOT
 
 TABLES = (
-    "visits", "patients", "occupancy", "messages", "message_attempts", "audit_events", "time_off",
+    "visits", "patients", "occupancy", "messages", "message_attempts", "audit_events", "time_off", "idempotency_keys",
+    "inbound_messages",
 )  # fmt: skip
 
 
@@ -31,8 +32,9 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
 
     ``rows`` are the database's by table; ``texts`` and ``mails`` are what providers accepted, in order; ``logs`` is
     what each process wrote, by name. ``excused`` are stretches of the monotonic clock in which a web process was not to
-    blame; ``stalls`` are when, and for how long, the machine gave nobody a turn. ``start_seconds`` is how long it took
-    to open the clinic, before anything went wrong, and ``runnable`` how many threads wanted a processor, on average.
+    blame; ``stalls`` are when, and for how long, the machine gave nobody a turn. ``calm`` is how long it took to
+    recover from nothing at all, ``start_seconds`` how long to open the clinic, before anything went wrong, and
+    ``runnable`` how many threads wanted a processor, on average.
     """
 
     asks: Sequence[Ask]
@@ -46,6 +48,7 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     excused: dict[str, list[tuple[float, float]]]
     stalls: Sequence[tuple[float, float]]
     recoveries: Sequence[Recovery]
+    calm: float | None
     slow: Sequence[float | None]
     before: Sample
     after: Sample

@@ -12,6 +12,7 @@ from uuid import UUID
 from scheduler import app, telemetry
 from scheduler.commands import serve
 from scheduler.domain.messages import PlannedMessage
+from scheduler.ids import new_id
 from scheduler.services import bookings, delivery, placement, visits
 from scheduler.settings import load_settings
 from scheduler.store import connections, units
@@ -40,7 +41,7 @@ def outbox_outside() -> None:
     """Plan the messages of a booking once it is committed, which is nearly always soon enough."""
     plan, under_way = outbox.add_messages, set[asyncio.Task[None]]()
 
-    async def plan_later(connection: Connection, clinic_id: UUID, planned: Sequence[PlannedMessage]) -> None:
+    async def plan_later(connection: Connection, clinic_id: UUID, planned: Sequence[PlannedMessage]) -> list[UUID]:
         del connection
 
         async def later() -> None:
@@ -52,6 +53,7 @@ def outbox_outside() -> None:
         task = asyncio.create_task(later())
         under_way.add(task)
         task.add_done_callback(under_way.discard)
+        return [new_id() for _ in planned]
 
     bookings.add_messages = visits.add_messages = plan_later
 

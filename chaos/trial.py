@@ -58,6 +58,7 @@ class Trial:
         load = asyncio.create_task(self.clients.run(patients=PATIENTS, desks=DESKS))
         drip = asyncio.create_task(slow.dribble(self.world))
         try:
+            calm = await self._suffer_nothing()
             for number, step in enumerate(self.steps):
                 await asyncio.sleep(0.5)
                 await self._suffer(step, random.Random(f"{self.world.seed}/{number}"))
@@ -77,11 +78,17 @@ class Trial:
             texts=read_lines(self.folder / "texts.jsonl"), mails=read_lines(self.folder / "mails.jsonl"),
             logs={path.stem: path.read_text(errors="replace") for path in self.folder.glob("*-*.log")},
             metrics=self.watch.metrics, excused=self.world.excused, stalls=self.watch.stalls,
-            recoveries=self._recoveries, slow=self._slow, before=before, after=after, tasks_before=tasks_before,
-            tasks_after=tasks_after, peaks=self._peaks(),
-            start_seconds=opened - began,
+            recoveries=self._recoveries, calm=calm, slow=self._slow, before=before, after=after,
+            tasks_before=tasks_before, tasks_after=tasks_after, peaks=self._peaks(), start_seconds=opened - began,
             runnable=self._runnable(), unsettled=unsettled, visit_types=read_visit_types(),
         )  # fmt: skip
+
+    async def _suffer_nothing(self) -> float | None:
+        """Return how long recovery takes from nothing at all: what this machine and the load make of it."""
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        opened = await self._until_open(RECOVERY_PATIENCE)
+        return opened - began if opened else None
 
     async def _suffer(self, step: Step, chance: random.Random) -> None:
         """Let the faults of a step come together and go together, and see how soon it is well again."""

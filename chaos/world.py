@@ -148,7 +148,8 @@ class World:
             )  # fmt: skip
             stack.push_async_callback(self._stop_providers)
             assert self._providers.stdout is not None
-            await asyncio.wait_for(self._providers.stdout.readline(), timeout=60)
+            if not await asyncio.wait_for(self._providers.stdout.readline(), timeout=60):
+                raise RuntimeError(f"the providers ended by themselves; see {self.folder / 'providers.log'}")
             self.way_to_twilio = await stack.enter_async_context(Proxy(_to(twilio), b"POST "))
             self.way_to_mail = await stack.enter_async_context(Proxy(_to(mail), b"DATA"))
             self.ports = ports = {web: free_port() for web in WEBS}
@@ -180,7 +181,8 @@ class World:
         self._providers.stdin.write(json.dumps(commands).encode() + b"\n")
 
     async def _stop_providers(self) -> None:
-        self._providers.kill()
+        with contextlib.suppress(ProcessLookupError):
+            self._providers.kill()
         await self._providers.wait()
 
     def _make(self, name: str, way: Proxy, port: int | None) -> Process:
