@@ -27,8 +27,7 @@
       if (answer.status === 401) return location.assign(answer.headers.get("HX-Redirect") || location.href);
       if (!answer.ok) return;
       const text = await answer.text();
-      if (number !== asked) { wanted = true; return; }
-      await put(text);
+      await put(text, number);
       read = Date.now();
     }).catch(() => {}).finally(() => {
       reading = false;
@@ -36,10 +35,11 @@
     });
   }
 
-  async function put(text) {
+  async function put(text, number) {
     const before = new Set([...document.querySelectorAll(".column .new")].map(one => one.id));
     const kept = find("rail").dataset.keep;
     for (const id of kept ? ["places", "schedule"] : ["places", "schedule", "rail"]) {
+      if (number !== asked) { wanted = true; return; }
       await htmx.swap({text, target: `#${id}`, select: `#${id}`, swap: "outerMorph", sourceElement: find(id)});
     }
     at = new DOMParser().parseFromString(text, "text/html").getElementById("live").dataset.at;

@@ -10,6 +10,7 @@ from scheduler.web.staff.audit import AUDIT_PAGES
 from scheduler.web.staff.day import DAY_PAGES
 from scheduler.web.staff.errors import on_staff_error
 from scheduler.web.staff.home import go_home
+from scheduler.web.staff.lists import LIST_PAGES
 from scheduler.web.staff.live import LIVE_PAGES
 from scheduler.web.staff.merges import MERGES
 from scheduler.web.staff.messages import MESSAGE_PAGES
@@ -36,6 +37,7 @@ STAFF = Router(
         *OPS_PAGES,
         *DAY_PAGES,
         *LIVE_PAGES,
+        *LIST_PAGES,
         *VISIT_PAGES,
         *BOOKING_PAGES,
         *ABSENCE_PAGES,

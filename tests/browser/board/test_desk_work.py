@@ -27,6 +27,7 @@ async def test_a_day_at_the_desk(morning: Morning, open_board: OpenBoard, script
     await expect(page.locator("#did")).to_have_text("Moved.")
     # Cancel, with a reason.
     await card(page, morning, "Quinn").click()
+    await expect(page.locator("#panel h2")).to_have_text("Quinn Dorn")
     await page.locator("#panel").get_by_role("link", name="Cancel").click()
     await page.get_by_label("Weather or the building").check()
     await page.fill("#reason", "Ice on the road")
