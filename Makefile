@@ -36,9 +36,10 @@ chaos: .venv/installed-dev ## break everything while clients book, and prove tha
 mutants: .venv/installed-dev ## break each rule of the domain in every small way, and list what no test notices: ONE_IN=4 for a part
 	@$(BIN)/python -m tools.mutation $(if $(ONE_IN),--one-in $(ONE_IN)) $(MODULES)
 
-screenshots: .venv/installed-dev ## take pictures of every patient's screen into screenshots/, and the README's into docs/
+screenshots: .venv/installed-dev ## take pictures of every patient's screen into screenshots/, and those of the README and docs into docs/
 	@mkdir -p screenshots
-	@BROWSER_TESTS_REQUIRED=1 SCREENSHOTS=screenshots $(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser/test_screens.py
+	@BROWSER_TESTS_REQUIRED=1 SCREENSHOTS=screenshots $(BIN)/python -m pytest $(PYTEST_ARGS) tests/browser/test_screens.py \
+		tests/browser/board/test_looks.py::test_what_a_desk_needs_is_in_sight
 
 sbom: .venv/installed ## write sbom.cdx.json, what the service is made of
 	@$(BIN)/python -m tools.sbom >sbom.cdx.json && echo "sbom.cdx.json"

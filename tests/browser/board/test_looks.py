@@ -1,12 +1,15 @@
 """How the board looks: everything in its place, readable by everybody, printable, and within its policy."""
 
+import os
 import re
 from datetime import timedelta
 from typing import Any
 
 from playwright.async_api import expect
 
+from tests.acceptance.processes import ROOT
 from tests.browser.board.morning import DESK, Morning, OpenBoard, card, live
+from tests.browser.conftest import SCREENSHOTS
 from tests.browser.desk import desk_faults
 from tests.browser.steps import watch_policy
 
@@ -66,6 +69,21 @@ async def test_the_printed_day_is_one_page_without_buttons(morning: Morning, ope
     for hidden in ("#rail", ".gap >> nth=0", ".tools .ends", ".bar"):
         await expect(page.locator(hidden).first).to_be_hidden()
     await page.emulate_media(media="screen")
+
+
+async def test_what_a_desk_needs_is_in_sight(morning: Morning, open_board: OpenBoard) -> None:
+    """With ``make screenshots`` it becomes the picture of docs/board.md."""
+    page = await open_board(f"{morning.address}?sel={morning.visits['Jordan']}")
+    await live(page)
+    tools = await page.locator("#tools").bounding_box()
+    assert tools
+    assert tools["height"] < 60, "in one row"
+    for sight in ("#now", "#panel", "#messages .figures", "#find-q"):
+        await expect(page.locator(sight).first).to_be_in_viewport()
+    if os.environ.get(SCREENSHOTS):
+        # It is morning somewhere else than at the clinic of the sample, whose zone the picture has.
+        await page.locator(".corner").evaluate("one => one.textContent = 'Eastern'")
+        await page.screenshot(path=ROOT / "docs" / "board.png", scale="css")
 
 
 async def states(morning: Morning) -> dict[str, str]:
