@@ -60,11 +60,12 @@ async def board_page(
     panel: Panel | None = None,
     form: Mapping[str, str] | None = None,
     alert: str = "",
+    show: str = "",
     status: int = 200,
 ) -> Response[str]:
     """Return a board with the panel that its address asks for, or another one; ``form`` is what was refused in it.
 
-    ``alert`` says why.
+    ``alert`` says why, and ``show`` is where to look at what is meant.
     """
     screen = screen_of(staff, view, now)
     async with unit_of_work(pool) as connection:
@@ -100,6 +101,7 @@ async def board_page(
         days=_days(screen),
         at=words.clock(staff.clinic.local(now)),
         alert=alert,
+        show=show,
         did=words.DID.get(view.get("did"), ""),
         undo=undo_address(view.asked) if view.get("did") in words.UNDOABLE else "",
         watch=f"/staff/live/{view.day}" + ("?week=1" if view.therapist else ""),

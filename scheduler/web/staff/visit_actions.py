@@ -4,7 +4,7 @@ Whoever was slower is told who was faster and when; nothing is changed then, and
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -169,7 +169,8 @@ async def _change(desk: _Desk, did: str, change: _Change) -> Response[Any]:
             faster = await last_change(connection, desk.staff.clinic, desk.visit_id, version=desk.version)
         if faster is not None and _is_twice(desk, faster, did):
             return see_other(desk.view.to(sel=desk.visit_id, did=did))
-        return await _answer(desk, _was_faster(desk, faster), _CONFLICT)
+        alert, day = _was_faster(desk, faster)
+        return await _answer(desk, alert, _CONFLICT, show=day_view(day, sel=desk.visit_id).here)
     except WrongStatus as problem:
         return await _answer(desk, f"{problem.detail} Nothing changed.", _CONFLICT)
     except PlacementRefused:
@@ -188,31 +189,37 @@ def _is_twice(desk: _Desk, faster: Change, did: str) -> bool:
     return event.actor == desk.staff.actor.name and event.action == _TRACES[did] and next_version
 
 
-def _was_faster(desk: _Desk, faster: Change | None) -> str:
-    """As in "This visit was moved to 2:15 PM by A.M. at 9:37 AM. Nothing changed."."""
+def _was_faster(desk: _Desk, faster: Change | None) -> tuple[str, date]:
+    """As in "This visit was moved to 2:15 PM by A.M. at 9:37 AM. Nothing changed.", and the date on which it is now."""
+    shown = desk.view.day
     if faster is None:
-        return "This visit has changed meanwhile. Nothing changed."
+        return "This visit has changed meanwhile. Nothing changed.", shown
     clinic, event = desk.staff.clinic, faster.event
     at = clinic.local(event.at)
     what = words.CHANGES.get(event.action, "changed")
     if event.action == "visit.rescheduled":
         moved = clinic.local(datetime.fromisoformat(event.details["to"]["starts_at"]))
-        day = "" if moved.date() == desk.view.day else f"{words.short_day(moved.date())}, "
-        what = f"moved to {day}{words.clock(moved)}"
+        day = "" if moved.date() == shown else f"{words.short_day(moved.date())}, "
+        what, shown = f"moved to {day}{words.clock(moved)}", moved.date()
     today = at.date() == clinic.local(desk.now).date()
     when = words.clock(at) if today else f"{words.clock(at)} on {words.short_day(at.date())}"
-    return f"This visit was {what} by {faster.by} at {when}. Nothing changed."
+    return f"This visit was {what} by {faster.by} at {when}. Nothing changed.", shown
 
 
-async def _answer(desk: _Desk, alert: str, status: int) -> Response[str]:
-    """Show the board with the visit as it is now and what was typed, and say why nothing was done."""
+async def _answer(desk: _Desk, alert: str, status: int, *, show: str = "") -> Response[str]:
+    """Show the board with the visit as it is now and what was typed, and say why nothing was done.
+
+    ``show`` is where the visit is now.
+    """
     asked = {"sel": str(desk.visit_id)}
     if desk.form.get("do"):
         asked["do"] = desk.form["do"]
     if desk.view.get("move") and status != _CONFLICT:
         asked = {"move": str(desk.visit_id)}
     view = msgspec.structs.replace(desk.view, asked=asked)
-    return await board_page(desk.staff, desk.pool, view, now=desk.now, form=desk.form, alert=alert, status=status)
+    return await board_page(
+        desk.staff, desk.pool, view, now=desk.now, form=desk.form, alert=alert, show=show, status=status
+    )
 
 
 VISIT_PAGES = [take_step, undo, cancel, move, note]

@@ -81,6 +81,40 @@ async def test_a_day_at_the_desk_with_the_keyboard_alone(morning: Morning, open_
     await expect(page.locator("#did")).to_have_text("Moved.")
 
 
+async def test_cancelling_and_booking_with_the_keyboard_alone(morning: Morning, open_board: OpenBoard) -> None:
+    page = await open_board()
+    await live(page)
+    await tab_to(page, morning.key("Quinn"))
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#panel h2")).to_be_focused()
+    await tab_to(page, "#panel a[href*='do=cancel']")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#panel #reason")).to_be_visible()
+    await tab_to(page, "#panel [name=why]")
+    await page.keyboard.press("ArrowDown")
+    await tab_to(page, "#reason")
+    await page.keyboard.type("Ice on the road")
+    await tab_to(page, "#panel button.red")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#did")).to_have_text("Canceled.")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#panel")).to_have_count(0)
+    # The time that this leaves is taken by somebody else.
+    await tab_to(page, ".column .gap-open", most=120)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#panel h2")).to_be_focused()
+    await tab_to(page, "#q")
+    await page.keyboard.type("winter")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("link", name="Choose Ash Winter")).to_be_visible()
+    await tab_to(page, "#found a", most=120)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#panel h2")).to_have_text("Ash Winter")
+    await tab_to(page, "#panel button.main")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#did")).to_have_text("Booked.")
+
+
 async def test_back_shows_what_was_shown(morning: Morning, open_board: OpenBoard, scripts: bool) -> None:
     page = await open_board(scripts=scripts)
     await card(page, morning, "Ash").click()

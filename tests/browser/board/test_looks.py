@@ -46,6 +46,21 @@ async def test_every_card_lies_at_its_time_and_is_as_long(morning: Morning, open
         assert abs(place["high"] - minutes * 68 / 60) < 3, place
 
 
+async def test_a_card_says_who_how_far_when_what_and_whether_they_were_reached(
+    morning: Morning, open_board: OpenBoard
+) -> None:
+    page = await open_board(morning.address)
+    for name in (
+        "Jordan S., Confirmed, 9:45 to 10:45 AM, First visit, Text delivered",
+        "Quinn D., Not confirmed, 12:45 to 1:30 PM, Follow-up visit, Text delivered",
+        "Devon H., Not confirmed, 1:30 to 2:30 PM, First visit, Text failed",
+        "Rowan C., Not confirmed, 1:45 to 2:30 PM, Follow-up visit, Opted out, call",
+    ):
+        # Parts that lie below each other are read with a space between.
+        said = re.compile("^" + re.escape(name).replace(",", " ?,") + "$")
+        await expect(page.get_by_role("link", name=said)).to_be_visible()
+
+
 async def test_two_at_one_time_lie_side_by_side(morning: Morning, open_board: OpenBoard) -> None:
     await morning.site.pool.execute(
         "update visits set starts_at = other.starts_at, ends_at = other.ends_at, overbook_reason = 'imported' "
@@ -125,7 +140,11 @@ async def test_every_state_is_accessible_at_a_desk_and_on_a_telephone_in_light_a
     for name, address in (await states(morning)).items():
         await page.goto(address)
         found += [f"{name}: {fault}" for fault in await desk_faults(page)]
-
+    await page.set_viewport_size(DESK)
+    await page.goto(morning.address)
+    await page.locator("#tools").get_by_role("button", name="Hide names").click()
+    await expect(page.locator("#tools").get_by_role("button", name="Show names")).to_be_visible()
+    found += [f"hidden names: {fault}" for fault in await desk_faults(page)]
     assert found == []
 
 

@@ -31,7 +31,7 @@ async def test_what_one_desk_does_the_other_sees_within_a_second_and_goes_on_typ
         await one.get_by_role("button", name=button).click()
         await expect(card(other, morning, "Jordan")).to_have_class(look)
         took.append(time.perf_counter() - begins)
-    assert sorted(took)[1] * 1000 < SOON, took
+    assert max(took) * 1000 < SOON, took
     await expect(other.locator("#q")).to_have_value("jor")
     await expect(other.locator("#q")).to_be_focused()
     await other.keyboard.type("dan")
@@ -97,6 +97,9 @@ async def test_whoever_is_slower_sees_who_was_faster_in_place_and_keeps_the_word
     await expect(slow.get_by_label("Weather or the building")).to_be_checked()
     await expect(slow.locator("#panel")).to_contain_text("2:30 to 3:15 PM with D. Marsh")
     assert await morning.status("Ash") == "booked"
+    await expect(slow.get_by_role("link", name="Show it")).to_have_attribute(
+        "href", f"{morning.address}?sel={morning.visits['Ash']}"
+    )
     await slow.get_by_role("button", name="Cancel the visit").click()
     await expect(slow.locator("#did")).to_have_text("Canceled.")
 
