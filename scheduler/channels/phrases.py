@@ -1,7 +1,8 @@
 """The ways of saying one moment, by text or by email, in English and in Spanish."""
 
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 from babel.dates import format_date, format_time
@@ -40,6 +41,12 @@ _OTHERWISE: dict[Language, str] = {"en": "", "es": "el "}
 
 def phrases(local: datetime, channel: Channel, language: Language) -> dict[str, str]:
     """Return ``day``, ``time``, ``at_time`` and ``when`` of a moment that is given as the clinic's clocks show it."""
+    return {**_said_of(local.replace(tzinfo=None), channel, language)}
+
+
+# A clinic's visits of a day begin at the same few times. Without a zone, because moments that are equal differ in it.
+@lru_cache(maxsize=4096)
+def _said_of(local: datetime, channel: Channel, language: Language) -> Mapping[str, str]:
     style = _STYLES[channel, language]
     clock = format_time(local.time(), style.time, locale=style.clock).replace("\u202f", "\u00a0")
     preposition = "at" if language == "en" else "a la" if local.hour % 12 == 1 else "a las"

@@ -11,6 +11,8 @@ _BASIC = frozenset(
 )
 _EXTENDED = frozenset("^{}\\[~]|€\f")
 
+_ALL = _BASIC | _EXTENDED
+
 _BEYOND_ONE_UNIT = 0xFFFF
 
 # Typographic quotes, dashes and spaces to their plain forms; marks that nobody sees to nothing; and of the Spanish
@@ -40,7 +42,7 @@ def count(text: str) -> Segments:
     A single message holds 160 septets or 70 code units; parts of a longer one hold 153 or 67, because a header
     joins them, and neither an escaped character nor a surrogate pair is split between two parts.
     """
-    if gsm := all(character in _BASIC or character in _EXTENDED for character in text):
+    if gsm := _ALL.issuperset(text):
         widths = [2 if character in _EXTENDED else 1 for character in text]
     else:
         widths = [2 if ord(character) > _BEYOND_ONE_UNIT else 1 for character in text]

@@ -4,6 +4,7 @@ Creating a message at Twilio is not idempotent. Only an answer of 4xx, or a conn
 that nothing was sent; every other trouble may follow an accepted message and is ``unknown``.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -100,6 +101,7 @@ class TwilioChannel:
         # Twilio calls back over https alone; a simulator does over http too.
         can_call_back = public_base_url.startswith("https://") or api_base_url != API_BASE_URL
         self._callback_base = f"{public_base_url}/hooks/twilio/status/" if can_call_back else None
+        self._room = asyncio.Semaphore(CONNECTIONS)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -109,6 +111,11 @@ class TwilioChannel:
         _ = self._client(_Exchange(self._session)).messages
 
     async def send(self, envelope: Envelope) -> Outcome:
+        # To wait here is no part of what Twilio takes, for which there is a limit.
+        async with self._room:
+            return await self._send(envelope)
+
+    async def _send(self, envelope: Envelope) -> Outcome:
         exchange = _Exchange(self._session)
         code: int | None = None
         sid: str | None = None

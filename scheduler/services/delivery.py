@@ -24,7 +24,7 @@ from scheduler.domain.sending import URGENT, retry_delay, text_use_ends
 from scheduler.services.breaker import PAUSE_SECONDS, rest, rest_if_all_unknown
 from scheduler.services.directory import REFRESH_SECONDS, Directory
 from scheduler.services.failures import after_failure, after_no_attempt, note_double
-from scheduler.services.guards import Aside, has_no_room, held_back, says_email, too_long
+from scheduler.services.guards import Aside, held_back, says_email, stay_within_room, too_long, without_room
 from scheduler.services.links import find_manage_urls
 from scheduler.services.opt_outs import record_opt_out
 from scheduler.services.unsubscribes import unsubscribe_url
@@ -37,7 +37,7 @@ from scheduler.store.settling import note_acceptance, settle_message
 from scheduler.store.units import reading, unit_of_work
 from scheduler.store.unreachable import note_unreachable
 
-# A batch is sent all at once, so that no message waits in our own queue while its lease runs.
+# As many as a channel sends at once, so that none waits in our own queue for longer than another one's sending.
 BATCH = 10
 
 # How soon what could not be written down is written again.
@@ -96,7 +96,13 @@ async def send_batch(post: Post, *, channel: Channel | None = None, now: datetim
         )
         await _see_to_closed(connection, taken_up, now)
         links = await links_of(post, connection, claimed)
-        ready = [one for message in claimed if (one := await _make_ready(post, connection, message, links, moment))]
+        known = [(clinic, one) for one in claimed if (clinic := post.directory.by_id(one.clinic_id))]
+        full = await without_room(connection, known, moment)
+        ready = [
+            one
+            for message in claimed
+            if (one := await _make_ready(post, connection, message, links, moment, full=message.id in full))
+        ]
         await begin_attempts(connection, [(one.message, one.envelope.kept) for one in ready], now)
         texts = [one.message.clinic_id for one in ready if one.message.channel == "sms"]
         for clinic_id in set(texts):
@@ -137,14 +143,25 @@ async def links_of(
 
 
 async def _make_ready(
-    post: Post, connection: Connection, message: ClaimedMessage, links: Mapping[UUID, str], now: datetime
+    post: Post,
+    connection: Connection,
+    message: ClaimedMessage,
+    links: Mapping[UUID, str],
+    now: datetime,
+    *,
+    full: bool,
 ) -> _Ready | None:
-    """Return the message in its words; or put it off, or close it, where a guard or its words say so."""
+    """Return the message in its words; or put it off, or close it, where a guard or its words say so.
+
+    ``full`` is whether its phone has had as many texts as it may.
+    """
     clinic = post.directory.by_id(message.clinic_id)
     if clinic is None:
         await put_aside(connection, message, state="pending", until=now + timedelta(seconds=REFRESH_SECONDS))
         return None
-    aside = held_back(clinic, message, now) or await has_no_room(connection, clinic, message, now)
+    aside = held_back(clinic, message, now)
+    if aside is None and full:
+        aside = await stay_within_room(connection, message, now)
     if aside is None:
         try:
             envelope = _envelope(

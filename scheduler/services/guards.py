@@ -3,7 +3,9 @@
 Whether it is still true, wanted and can arrive is judged as it is claimed (``store/dispatch``).
 """
 
+from collections.abc import Iterable
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
@@ -35,19 +37,30 @@ def held_back(clinic: Clinic, message: ClaimedMessage, now: datetime) -> Aside |
     return Aside(state="pending", until=opens_at)
 
 
-async def has_no_room(connection: Connection, clinic: Clinic, message: ClaimedMessage, now: datetime) -> Aside | None:
+async def without_room(
+    connection: Connection, messages: Iterable[tuple[Clinic, ClaimedMessage]], now: datetime
+) -> set[UUID]:
+    """Return those of the messages that are texts to a phone that has had as many as it may."""
+    rooms = {
+        message.id: (clinic.id, message.address, text_room(clinic, message.address, frequent=message.frequent, now=now))
+        for clinic, message in messages
+        if message.channel == "sms" and message.kind not in UNCOUNTED
+    }
+    counts = await count_texts(
+        connection, [(clinic_id, phone, room.day_began, room.week_began) for clinic_id, phone, room in rooms.values()]
+    )
+    return {
+        message_id
+        for (message_id, (_, _, room)), had in zip(rooms.items(), counts, strict=True)
+        if room.is_used_up(*had)
+    }
+
+
+async def stay_within_room(connection: Connection, message: ClaimedMessage, now: datetime) -> Aside | None:
     """Suppress a text to a phone that has had as many as it may; an email says the same where there is one.
 
     A notice of what the patient has just arranged goes all the same where no email can say it.
     """
-    if message.channel != "sms" or message.kind in UNCOUNTED:
-        return None
-    room = text_room(clinic, message.address, frequent=message.frequent, now=now)
-    today, this_week = await count_texts(
-        connection, clinic.id, message.address, day_began=room.day_began, week_began=room.week_began
-    )
-    if not room.is_used_up(today, this_week):
-        return None
     mailed = await says_email(connection, message, now)
     if message.kind != "reminder" and not mailed:
         return None

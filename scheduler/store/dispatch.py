@@ -70,6 +70,22 @@ _IS_NEXT = """(
                 where attempt.clinic_id = earlier.clinic_id and attempt.message_id = earlier.id)))
     limit 1) is null"""
 
+# As constants, so that the index of urgent messages alone is known to hold them.
+_URGENT = ", ".join(f"'{kind}'" for kind in sorted(URGENT))
+
+
+def _next_of(kinds: str) -> str:
+    """Return the look-up of the due messages of some kinds that are next, in order: an index has them in it already.
+
+    In one order with the urgent ones first, everything that is due would be looked at for each claim.
+    """
+    return f"""(
+        select clinic_id, id from messages as due
+        where due.clinic_id = open.clinic_id and due.channel = open.channel and state = 'pending' and {kinds}
+            and not_before <= moment and {_IS_NEXT}
+        order by not_before, id limit $1 for update skip locked)"""
+
+
 # Why a message is closed instead of sent, or left to the next call with the address and language the patient has now.
 _VERDICTS = """(values
     ('late', 'sms', 'expired', 'Too late to be of use.'),
@@ -156,10 +172,9 @@ async def claim_messages(
         ), due as (
             select due.clinic_id, due.id, open.room
             from clock cross join open cross join lateral (
-                select clinic_id, id from messages as due
-                where due.clinic_id = open.clinic_id and due.channel = open.channel and state = 'pending'
-                    and not_before <= moment and {_IS_NEXT}
-                order by kind = any($6) desc, not_before, id limit $1 for update skip locked
+                select * from (select * from {_next_of(f"kind in ({_URGENT})")} as urgent
+                    union all select * from {_next_of(f"kind not in ({_URGENT})")} as others) as due
+                limit $1
             ) as due
         ), judged as (
             select messages.clinic_id, messages.id, messages.channel, now_at.address, now_at.language, room,

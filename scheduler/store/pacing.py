@@ -3,6 +3,7 @@
 ``now`` is None in production, where the database's clock decides; tests pass the moment they want to try.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -108,16 +109,22 @@ async def last_were_unknown(
 
 
 async def count_texts(
-    connection: Connection, clinic_id: UUID, phone: str, *, day_began: datetime, week_began: datetime
-) -> tuple[int, int]:
-    """Return how many texts that count a phone was sent since each of two moments."""
-    row = await connection.fetchrow(
-        """select count(*) filter (where sent_at >= $3) as today, count(*) as this_week from messages
-        where clinic_id = $1 and address = $2 and sent_at >= $4 and channel = 'sms' and kind <> all($5)""",
-        clinic_id,
-        phone,
-        day_began,
-        week_began,
+    connection: Connection, phones: Sequence[tuple[UUID, str, datetime, datetime]]
+) -> list[tuple[int, int]]:
+    """Return how many texts that count each phone of a clinic was sent since its day began, and since its week did."""
+    if not phones:
+        return []
+    rows = await connection.fetch(
+        """select today, this_week
+        from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[])
+            with ordinality as asked (clinic_id, phone, day_began, week_began, number)
+        cross join lateral (
+            select count(*) filter (where sent_at >= day_began) as today, count(*) as this_week from messages
+            where messages.clinic_id = asked.clinic_id and address = phone and sent_at >= week_began
+                and channel = 'sms' and kind <> all($5)
+        ) as counted
+        order by number""",
+        *zip(*phones, strict=True),
         sorted(UNCOUNTED),
     )
-    return (row["today"], row["this_week"]) if row else (0, 0)
+    return [(row["today"], row["this_week"]) for row in rows]

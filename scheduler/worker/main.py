@@ -49,6 +49,9 @@ _log = structlog.get_logger(__name__)
 
 # Polling is the floor under NOTIFY, which is lost while nobody listens.
 DISPATCH_SECONDS = 5
+
+# While one batch of texts waits for the provider, another is claimed, as by two workers. A mail server is spared that.
+_DISPATCHED: tuple[Channel, ...] = ("sms", "sms", "email")
 DOUBT_SECONDS = 5
 EXPIRE_SECONDS = 15
 HEARTBEAT_SECONDS = 10
@@ -69,10 +72,10 @@ async def run(settings: Settings, stop: asyncio.Event, *, texts_directory: Path 
         post = Post(pool=pool, directory=directory, channels=channels, texts=texts, settings=settings)
         courier = Courier(pool=pool, client=webhook_client, settings=settings)
         wakes = wake_texts, wake_emails, wake_webhooks = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        of_channel = {"sms": wake_texts, "email": wake_emails}
         dispatchers = [
             # Each by itself, so that a provider that is slow holds up its own messages alone.
-            asyncio.create_task(_dispatch(post, "sms", wake_texts, stop)),
-            asyncio.create_task(_dispatch(post, "email", wake_emails, stop)),
+            *(asyncio.create_task(_dispatch(post, channel, of_channel[channel], stop)) for channel in _DISPATCHED),
             asyncio.create_task(dispatch_webhooks(courier, wake_webhooks, stop)),
         ]
         applied = asyncio.Event()

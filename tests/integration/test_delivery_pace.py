@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from scheduler.domain.clinics import Clinic
+from scheduler.domain.sending import URGENT
 from scheduler.services.delivery import Post, send_batch, send_due
 from scheduler.store.connections import Pool
 from tests.integration.bulk import add_reminders, add_visits
@@ -151,3 +153,10 @@ async def test_half_an_hour_without_twilio_loses_nothing_and_is_made_up_for_at_t
     assert {row["reason"] for row in await post.pool.fetch("select reason from messages where state = 'expired'")} == {
         "Too late to be of use."
     }
+
+
+async def test_the_index_of_urgent_messages_holds_every_kind_that_is_urgent(pool: Pool) -> None:
+    condition = await pool.fetchval(
+        "select pg_get_expr(indpred, indrelid) from pg_index where indexrelid = 'messages_urgent'::regclass"
+    )
+    assert set(re.findall(r"'(\w+)'::text", condition)) == {"pending", *URGENT}
