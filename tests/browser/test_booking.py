@@ -126,7 +126,8 @@ async def test_no_page_breaks_its_policy_asks_strangers_or_weighs_much(open_page
     heavy: dict[str, int] = {}
 
     async def look(address: str) -> None:
-        # A browser that has never been here asks for everything.
+        # A browser that has never been here asks for everything, and no page before it waits for anything.
+        await page.goto("about:blank")
         answers.clear()
         await page.goto(address, wait_until="networkidle")
         # The icon of the page before may come as late as this.
