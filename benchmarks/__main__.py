@@ -4,19 +4,25 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import click
 import uvloop
 
-from benchmarks import bookings, messages, processes, races, report, slots
+from benchmarks import bookings, growth, messages, processes, races, report, slots
 from benchmarks.load import LoadFailed
 from benchmarks.report import Row
 from benchmarks.samples import Pair
 from benchmarks.stage import Stage, open_stage
 from benchmarks.targets import TARGETS
 
+Came = TypeVar("Came")
+
 REPEATS = 5
+
+# What is measured by this name has no targets, and is not among them.
+GROWTH = "growth"
 
 # What measures the rows of each group of targets, in the order in which the table has them.
 GROUPS: dict[str, Callable[[Stage, int], Awaitable[list[Pair]]]] = {
@@ -60,18 +66,29 @@ async def measure(only: list[str], repeats: int) -> list[Row]:
     return rows
 
 
+async def _show_growth() -> None:
+    async with open_stage() as stage:
+        await growth.show(stage)
+
+
+def _run(work: Coroutine[Any, Any, Came]) -> Came:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", default="", help="names of targets, such as S1,B2")
     parser.add_argument("--repeats", type=int, default=REPEATS)
     arguments = parser.parse_args()
     only = [name.strip() for name in arguments.only.split(",") if name.strip()]
+    if only == [GROWTH]:
+        return _run(_show_growth())
     names = {target.name.split()[0] for target in TARGETS}
     if unknown := sorted(set(only) - names):
         parser.error(f"there is no target {unknown[0]}; choose from {', '.join(sorted(names))}")
     click.echo(report.head(arguments.repeats))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        rows = runner.run(measure(only, arguments.repeats))
+    rows = _run(measure(only, arguments.repeats))
     short = [row.target.name for row in rows if not row.met]
     click.echo(
         f"\n{len(rows) - len(short)} of {len(rows)} targets are met; figures in {report.write(rows, arguments.repeats)}"
