@@ -76,7 +76,7 @@ class Line:
             if answer.status is not None and answer.status < 500 and answer.status != 429 and not running:
                 ask.outcome, ask.told = "refused", answer.body or {}
                 return answer
-            if self.chance.random() < GIVES_UP:
+            if self.journal.closed or self.chance.random() < GIVES_UP:
                 break
             await asyncio.sleep(self.chance.uniform(0.1, 0.6))
         return answer

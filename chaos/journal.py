@@ -76,6 +76,8 @@ class Journal:
         self.visits: dict[str, Known] = {}
         self.complaints: list[str] = []
         self.markers: list[str] = []
+        # Whether it is too late to ask once more: all had time for it since the last fault.
+        self.closed = False
         self._path = path
         self._numbers = itertools.count(1)
 

@@ -12,6 +12,7 @@ from chaos import bounds, doubts, judge, judge_messages
 from chaos.journal import Ask
 from chaos.plan import Step
 from chaos.records import Records
+from chaos.trial import RECOVERY_PATIENCE
 
 PROMISES = (*judge.PROMISES, *judge_messages.PROMISES, *bounds.PROMISES)
 
@@ -65,7 +66,9 @@ def judged(seed: int, steps: Sequence[Step], records: Records, *, times: bool) -
         sent=len(records.texts) + len(records.mails),
         late=list(_late(records)),
         waited=[one.ended - one.began for ask in records.asks for one in ask.tries if one.status is not None],
-        recoveries=[recovery.seconds for recovery in records.recoveries if recovery.seconds is not None],
+        recoveries=[
+            RECOVERY_PATIENCE if recovery.seconds is None else recovery.seconds for recovery in records.recoveries
+        ],
         calm=records.calm or float("inf"),
         slow=[seconds for seconds in records.slow if seconds is not None],
         peaks=records.peaks,

@@ -26,6 +26,7 @@ PATIENTS, DESKS = 5, 3
 # Both must be far behind what is promised, so that a breach is seen and not waited out.
 RECOVERY_PATIENCE = 20.0
 SETTLE_PATIENCE = 60.0
+LAST_TRIES = 20.0
 
 # Those who were silenced get so long to be back before they are to blame again.
 SLACK = 5.0
@@ -63,6 +64,8 @@ class Trial:
                 await asyncio.sleep(0.5)
                 await self._suffer(step, random.Random(f"{self.world.seed}/{number}"))
             self.clients.stop.set()
+            await asyncio.wait((load,), timeout=LAST_TRIES)
+            self.journal.closed = True
             await load
             unsettled = await self._settle()
             self._slow = await drip
