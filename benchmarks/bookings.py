@@ -18,7 +18,7 @@ from benchmarks.stage import Site, Stage, clinic_of, filling, web
 from scheduler.app import create_app
 
 # Enough for pgbench, the faster of the two, over all seconds of one run.
-_BOOKINGS = 9000
+_BOOKINGS = 6000
 _DAYS = 70
 _SECONDS = 2
 

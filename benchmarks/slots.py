@@ -21,7 +21,7 @@ from tests.acceptance.processes import Started
 _LOOKS = 20
 
 # Rates are counted over so many seconds, and medians taken.
-_SECONDS = 3
+_SECONDS = 2
 _CLIENTS = 60_000
 
 

@@ -27,8 +27,9 @@ _DAY = 24 * 3600
 # A process takes this part of a minute's reads at once and spends them by itself.
 _LEASES_PER_MINUTE = 12
 
-# More clients than this at one process, and the one whose lease is oldest pays for another round trip.
-_MOST_LEASES = 10_000
+# More clients than this at one process, and the one whose lease is oldest pays for another round trip. A clinic has
+# fewer in a minute, and what is kept for each must not add up.
+_MOST_LEASES = 2_000
 
 
 class Lease(msgspec.Struct):

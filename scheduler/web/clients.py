@@ -23,7 +23,7 @@ def client_of(request: ASGIConnection[Any, Any, Any, Any]) -> str:
 
 
 # A client comes back, and reading addresses takes longer than remembering them.
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _name(peer: str, forwarded: str, trusted: Networks) -> str:
     return name_of(find_client(peer, forwarded, trusted))
 

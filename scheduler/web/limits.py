@@ -58,7 +58,7 @@ def client_subject(request: AnyRequest) -> bytes:
 
 
 # A client comes back, and hashing takes longer than remembering.
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _client_subject(secret_key: str, client: str) -> bytes:
     return subject_of(secret_key, "client", client)
 
