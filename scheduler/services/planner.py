@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from scheduler.domain.clinics import Clinic
@@ -37,10 +38,21 @@ _log = structlog.get_logger(__name__)
 
 
 async def plan_everywhere(pool: Pool, clinics: Iterable[Clinic], *, now: datetime | None = None) -> None:
-    """Plan what is missing at each clinic, each in a short transaction of its own."""
+    """Plan what is missing at each clinic, each in a short transaction of its own.
+
+    What is wrong at one of them is raised once the others have had their turn.
+    """
+    problems: list[asyncpg.PostgresError] = []
     for clinic in clinics:
-        async with unit_of_work(pool) as connection:
-            await plan_ahead(connection, clinic, now=now or datetime.now(UTC))
+        try:
+            async with unit_of_work(pool) as connection:
+                await plan_ahead(connection, clinic, now=now or datetime.now(UTC))
+        except asyncpg.PostgresConnectionError:
+            raise
+        except asyncpg.PostgresError as problem:
+            problems.append(problem)
+    if problems:
+        raise problems[0]
 
 
 async def plan_ahead(connection: Connection, clinic: Clinic, *, now: datetime) -> int:

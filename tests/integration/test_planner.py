@@ -4,12 +4,14 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 import msgspec
 import pytest
 import time_machine
 
 from scheduler.domain.clinics import Clinic, Reminder
+from scheduler.ids import new_id
 from scheduler.services.delivery import Post
 from scheduler.services.planner import plan_ahead, plan_everywhere
 from scheduler.store.clinics import update_clinic
@@ -364,3 +366,10 @@ async def test_a_patient_who_can_be_reached_in_one_way_is_not_forgotten_in_it(
         await connection.execute("set local session_replication_role = 'replica'")
         await connection.execute(loss)
     assert await forgotten(pool, before(30)) == found
+
+
+async def test_what_is_wrong_at_one_clinic_leaves_the_others_reminded(pool: Pool, clinic: Clinic) -> None:
+    gone = msgspec.structs.replace(clinic, id=new_id())
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await plan_everywhere(pool, [gone, clinic])
+    assert await pool.fetchval("select count(*) from job_runs where clinic_id = $1", clinic.id) == 1
