@@ -35,6 +35,8 @@ class Line:
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=CLIENT_SECONDS), connector=aiohttp.TCPConnector(limit=0)
         )
+        # The library would make a DELETE once more by itself where the line broke, and be told that nothing is there.
+        self._session._retry_connection = False  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     async def close(self) -> None:
         await self._session.close()
