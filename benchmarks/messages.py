@@ -32,7 +32,7 @@ _PROVIDER_SECONDS = 0.1
 
 # From when messages are planned until they come due; a worker that was just started has settled down by then. A busy
 # machine may need more time to write them.
-_AHEAD = (timedelta(seconds=5), timedelta(seconds=20), timedelta(seconds=60))
+_AHEAD = (timedelta(seconds=3), timedelta(seconds=20), timedelta(seconds=60))
 
 # Nothing of this takes so long, unless something is wrong.
 _GIVE_UP_SECONDS = 120.0

@@ -39,7 +39,12 @@ def retry_delay(retries: int, chance: float) -> timedelta:
 
 def recipient_zone(clinic: Clinic, phone: str) -> ZoneInfo:
     """Return the time zone that a number's area code says; the clinic's where it says several, or none."""
-    return _zone_of(phone) or clinic.zone
+    return _zone_of(_with_any_line(phone)) or clinic.zone
+
+
+def _with_any_line(phone: str) -> str:
+    """Return a number of the same exchange: in North America no zone depends on more than area code and exchange."""
+    return f"{phone[:8]}0100" if phone.startswith("+1") and len(phone) == len("+12015550100") else phone
 
 
 # Parsing a number takes longer than all else that is looked at as a text leaves, and it is asked for again and again.

@@ -67,7 +67,7 @@ async def plan_ahead(connection: Connection, clinic: Clinic, *, now: datetime) -
     until = now + timedelta(minutes=max((rung.lead_minutes for rung in ladder), default=0)) + AHEAD
     planned: list[PlannedMessage] = []
     off: list[tuple[UUID, str]] = []
-    for ahead in await fetch_visits_ahead(connection, clinic.id, after=now, until=until):
+    async for ahead in fetch_visits_ahead(connection, clinic.id, after=now, until=until):
         voided = _off(clinic, ahead)
         off += voided.items()
         known = {reminder.dedupe_key for reminder in ahead.reminders if reminder.id not in voided}

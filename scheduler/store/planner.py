@@ -1,6 +1,6 @@
 """What the planner of reminders reads and writes, and what tells operators that it does not."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -64,11 +64,18 @@ class VisitAhead(msgspec.Struct, frozen=True, kw_only=True):
     reminders: tuple[KnownReminder, ...]
 
 
+# How many visits are read at once.
+_AT_ONCE = 200
+
+
 async def fetch_visits_ahead(
     connection: Connection, clinic_id: UUID, *, after: datetime, until: datetime
-) -> list[VisitAhead]:
-    """Return the visits that stand and start after one moment and not after another, in order of start."""
-    rows = await connection.fetch(
+) -> AsyncIterator[VisitAhead]:
+    """Yield the visits that stand and start after one moment and not after another, in order of start.
+
+    A few at a time, so that it does not matter how many there are. It takes a transaction.
+    """
+    rows = connection.cursor(
         f"""select found.*,
             (select to_jsonb(patient) from (
                 select {PATIENT_COLUMNS} from patients where clinic_id = $1 and id = found.patient_id
@@ -87,8 +94,10 @@ async def fetch_visits_ahead(
         clinic_id,
         after,
         until,
+        prefetch=_AT_ONCE,
     )
-    return [_ahead(row) for row in rows]
+    async for row in rows:
+        yield _ahead(row)
 
 
 def _ahead(row: asyncpg.Record) -> VisitAhead:

@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import parse
+from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
 
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.sending import UNCOUNTED, recipient_zone, retry_delay, text_room, text_time, text_use_ends
@@ -141,3 +143,11 @@ def test_a_retry_waits_up_to_twice_as_long_each_time_but_never_more_than_five_mi
 
 def test_a_message_that_is_tried_for_days_still_waits_five_minutes() -> None:
     assert retry_delay(10_000, 1.0) == timedelta(minutes=5)
+
+
+@given(st.integers(200, 999), st.integers(200, 999), st.integers(0, 9999))
+def test_a_zone_is_that_of_the_whole_number(area: int, exchange: int, line: int) -> None:
+    phone = f"+1{area}{exchange}{line:04}"
+    names = time_zones_for_number(parse(phone))
+    zone = names[0] if len(names) == 1 and names[0] != UNKNOWN_TIMEZONE else clinic().timezone
+    assert recipient_zone(clinic(), phone).key == zone
