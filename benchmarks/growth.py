@@ -1,23 +1,19 @@
 """How the service grows: the figures of docs/performance.md, `make bench ONLY=growth`. No target, a table."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import click
 import msgspec
 
 from benchmarks import workload
-from benchmarks.bookings import requests, with_wishes
+from benchmarks.bookings import with_wishes
 from benchmarks.load import drive
+from benchmarks.processes import bookings_rate, looks_rate
 from benchmarks.slots import Looks, all_therapists, median, one_therapist
-from benchmarks.stage import Site, Stage, web
+from benchmarks.stage import Stage, web
 from tests.acceptance.processes import Started
 
-_SECONDS = 3
-_BOOKINGS = 6000
-_FIRST = 600
+_WISHES = 5_000
 
 
 async def show(stage: Stage) -> None:
@@ -50,10 +46,15 @@ async def _by_horizon(stage: Stage) -> None:
 
 async def _by_clients(stage: Stage) -> None:
     click.echo("at once    looks/s of 1 process    of 2    bookings/s of 1    of 2")
-    for connections in (1, 4, 16, 64):
-        looks = [await _looks(stage, connections, processes) for processes in (1, 2)]
-        bookings = [await _bookings(stage, connections, processes) for processes in (1, 2)]
-        click.echo(f"{connections:7} {looks[0]:23.0f} {looks[1]:7.0f} {bookings[0]:18.0f} {bookings[1]:7.0f}")
+    site, wishes = await with_wishes(stage, _WISHES)
+    looks = Looks(one_therapist(site))
+    for connections in (2, 4, 16, 64):
+        async with web(site) as first, web(site) as second:
+            for process in (first, second):
+                await drive(process.url, looks.more(), connections=16, seconds=1)
+            seen = [await looks_rate(some, looks, connections=connections) for some in ([first], [first, second])]
+        booked = [await bookings_rate(stage, site, wishes, number, connections=connections) for number in (1, 2)]
+        click.echo(f"{connections:7} {seen[0]:23.0f} {seen[1]:7.0f} {booked[0]:18.0f} {booked[1]:7.0f}")
 
 
 async def _behind_a_pooler(stage: Stage) -> None:
@@ -70,38 +71,3 @@ async def _settled(process: Started, path: str) -> float:
     looks = Looks(path)
     await drive(process.url, looks.more(), connections=1, seconds=1)
     return await median(process, looks)
-
-
-async def _looks(stage: Stage, connections: int, processes: int) -> float:
-    site = await stage.site(20)
-    looks = Looks(one_therapist(site))
-    async with _processes(site, processes) as urls:
-        return await _driven(urls, lambda _: looks.more(), connections, _SECONDS, once=False)
-
-
-async def _bookings(stage: Stage, connections: int, processes: int) -> float:
-    site, wishes = await with_wishes(stage, _BOOKINGS)
-    first, left = requests(site, wishes[:_FIRST]), requests(site, wishes[_FIRST:])
-    async with _processes(site, processes) as urls:
-        await drive(urls[0], first, connections=1, seconds=1, once=True)
-        return await _driven(urls, lambda number: left[number::processes], connections, 2, once=True)
-
-
-async def _driven(
-    urls: list[str], asked: Callable[[int], list[bytes]], connections: int, seconds: float, *, once: bool
-) -> float:
-    """Return answers per second of all processes, which share the connections; one connection has one process."""
-    share = max(1, connections // len(urls))
-    answered = await asyncio.gather(
-        *(
-            drive(url, asked(number), connections=share, seconds=seconds, once=once)
-            for number, url in enumerate(urls[:connections])
-        )
-    )
-    return sum(each.per_second for each in answered)
-
-
-@asynccontextmanager
-async def _processes(site: Site, number: int) -> AsyncGenerator[list[str]]:
-    async with AsyncExitStack() as stack:
-        yield [(await stack.enter_async_context(web(site))).url for _ in range(number)]

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import signal
 import tempfile
 import time
@@ -15,6 +14,7 @@ import aiohttp
 
 from benchmarks.bookings import Wish, copied, requests, with_wishes
 from benchmarks.load import LoadFailed, drive
+from benchmarks.memory import memory_of
 from benchmarks.samples import Pair, Samples, alternate
 from benchmarks.slots import Looks, one_therapist
 from benchmarks.stage import ROOT, Site, Stage, web
@@ -34,7 +34,7 @@ async def measure_memory(stage: Stage, _repeats: int) -> list[Pair]:
     async with web(site) as process:
         for _ in range(_PARTS):
             await _ask(process.url, looks, _REQUESTS // _PARTS)
-            seen.append(_memory(process.process.pid))
+            seen.append(memory_of(process.process.pid))
     return [Pair(Samples(seen)), Pair(Samples([seen[-1]]), Samples([seen[0]]))]
 
 
@@ -53,28 +53,31 @@ async def measure_two(stage: Stage, repeats: int) -> list[Pair]:
     async with web(site) as first, web(site) as second:
         for process in (first, second):
             await drive(process.url, looks.more(), connections=16, seconds=1)
-        slots = await alternate(repeats, partial(_rate, [first, second], looks), partial(_rate, [first], looks))
+        both, one = partial(looks_rate, [first, second], looks), partial(looks_rate, [first], looks)
+        slots = await alternate(repeats, both, one)
     bookings = await alternate(
-        repeats, partial(_bookings, stage, site, wishes, 2), partial(_bookings, stage, site, wishes, 1)
+        repeats, partial(bookings_rate, stage, site, wishes, 2), partial(bookings_rate, stage, site, wishes, 1)
     )
     return [slots, bookings]
 
 
-async def _rate(processes: Sequence[Started], looks: Looks) -> float:
-    """Return requests per second over 16 connections, shared between processes."""
-    share = 16 // len(processes)
+async def looks_rate(processes: Sequence[Started], looks: Looks, *, connections: int = 16) -> float:
+    """Return requests per second over so many connections, shared between processes; each has one at least."""
+    share = max(1, connections // len(processes))
     answered = await asyncio.gather(
         *(drive(each.url, looks.more(), connections=share, seconds=_SECONDS) for each in processes)
     )
     return sum(each.per_second for each in answered)
 
 
-async def _bookings(stage: Stage, site: Site, wishes: Sequence[Wish], processes: int) -> float:
-    """Return bookings per second over 16 connections, shared between so many processes."""
+async def bookings_rate(
+    stage: Stage, site: Site, wishes: Sequence[Wish], processes: int, *, connections: int = 16
+) -> float:
+    """Return bookings per second over so many connections, shared between processes; each has one at least."""
     async with copied(stage, site) as copy, AsyncExitStack() as stack:
         webs = [await stack.enter_async_context(web(copy)) for _ in range(processes)]
         parts = [requests(copy, wishes[number::processes]) for number in range(processes)]
-        warm_up, share = 1500 // processes, 16 // processes
+        warm_up, share = 1500 // processes, max(1, connections // processes)
         for each, part in zip(webs, parts, strict=True):
             await drive(each.url, part[:warm_up], connections=share, seconds=1, once=True)
         answered = await asyncio.gather(
@@ -90,13 +93,6 @@ async def _ask(url: str, looks: Looks, number: int) -> None:
     asked = 0
     while asked < number:
         asked += (await drive(url, looks.more(), connections=16, seconds=_SECONDS)).answers
-
-
-def _memory(pid: int) -> float:
-    """Return a process's resident memory in MB."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found  # noqa: S101 - Linux always says
-    return int(found[1]) / 1024
 
 
 async def _run(folder: Path) -> float:

@@ -6,7 +6,6 @@ Then FILE says for how long the loop was blocked at most, and how much memory th
 import asyncio
 import json
 import os
-import re
 import signal
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.memory import memory_of
 from scheduler.settings import load_settings
 from scheduler.telemetry import configure_logging
 from scheduler.worker.main import run
@@ -46,14 +46,9 @@ async def work() -> None:
     watching = asyncio.create_task(watch())
     await run(settings, stop)
     watching.cancel()
-    Path(sys.argv[1]).write_text(json.dumps({"longest_block_ms": await watching, "memory_mb": most_memory()}))
-
-
-def most_memory() -> float:
-    """Return the most memory that this process has had, in MB. What `getrusage` says counts its parent's as well."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found  # noqa: S101 - Linux always says
-    return int(found[1]) / 1024
+    Path(sys.argv[1]).write_text(
+        json.dumps({"longest_block_ms": await watching, "memory_mb": memory_of(os.getpid(), most=True)})
+    )
 
 
 if __name__ == "__main__":

@@ -250,6 +250,15 @@ async def test_twenty_texts_at_once_share_ten_connections_and_mix_up_nothing(twi
     await channel.close()
 
 
+async def test_who_waits_for_a_connection_is_not_timed_meanwhile(
+    twilio: TwilioSimulator, channel: TwilioChannel
+) -> None:
+    # All ten connections hang for as long as a text may take; the ten texts behind them have all of their time yet.
+    twilio.faults.extend([simulated.HANG] * 10)
+    outcomes = await asyncio.gather(*(channel.send(envelope(text=f"Text {number}")) for number in range(20)))
+    assert [outcome.result for outcome in outcomes] == ["unknown"] * 10 + ["accepted"] * 10
+
+
 async def test_texts_one_after_another_use_one_connection(twilio: TwilioSimulator, channel: TwilioChannel) -> None:
     for _ in range(3):
         assert (await channel.send(envelope())).result == "accepted"
