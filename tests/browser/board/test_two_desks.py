@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from datetime import timedelta
 
 import httpx
 from playwright.async_api import expect
@@ -52,6 +53,17 @@ async def test_what_other_software_and_patients_do_shows_within_a_second(
     await expect(page.locator("#cancelled")).to_contain_text("Ari K.")
     await expect(page.locator("#reason")).to_have_value("half a sentence")
     await expect(page.locator("#reason")).to_be_focused()
+
+
+async def test_whoever_has_gone_on_to_another_day_hears_of_that_day(morning: Morning, open_board: OpenBoard) -> None:
+    page = await open_board(f"/staff/day/{morning.day - timedelta(days=1)}")
+    await live(page)
+    async with page.expect_request(f"**/staff/live/{morning.day}"):
+        await page.get_by_role("link", name="Next day").click()
+    await expect(card(page, morning, "Micah")).to_be_visible()
+    await live(page)
+    await morning.act("Micah", "confirm")
+    await expect(card(page, morning, "Micah")).to_have_class(SURE, timeout=SOON)
 
 
 async def test_an_online_booking_comes_in_new_is_said_once_and_moves_nothing(
