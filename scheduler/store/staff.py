@@ -167,12 +167,13 @@ async def take_try(
     return await connection.fetchval(
         """with counted as (
             insert into staff_sign_in_tries as known (clinic_id, subject, tries, next_at)
-            values ($1, $2, 1, case when $3 > 1 then now() else now() + $4::interval end)
+            values ($1, $2, 1, case when $3 > 1 then '-infinity' else now() + $4::interval end)
             on conflict (clinic_id, subject) do update set
                 tries = case when known.tried_at < now() - $6::interval then 1 else known.tries + 1 end,
                 tried_at = now(),
                 next_at = case
-                    when known.tried_at < now() - $6 or known.tries + 1 < $3 then now()
+                    -- Not now: a try at the same moment may have begun before this one and come after it.
+                    when known.tried_at < now() - $6 or known.tries + 1 < $3 then '-infinity'
                     -- Twelve doublings are more than the longest pause, and the number stays one.
                     else now() + least($5::interval, $4 * 2 ^ least(12, known.tries + 1 - $3)) end
                 where known.next_at <= now()

@@ -16,7 +16,7 @@ from scheduler.services.limits import subject_of
 from scheduler.settings import Settings
 from scheduler.settings.forms import networks
 from scheduler.store.clinics import load_clinics
-from scheduler.store.connections import Pool
+from scheduler.store.connections import Connection, Pool
 from scheduler.store.limits import forget_limits, take
 from scheduler.store.locks import lock_clinic
 from tests.integration.conftest import client_of, make_key, running
@@ -107,6 +107,18 @@ async def test_a_hundred_at_once_get_exactly_what_there_is(clinic: Clinic, pool:
     waits = await asyncio.gather(*(one() for _ in range(100)))
     assert waits.count(0) == 30
     assert all(0 < wait <= 60 for wait in waits if wait)
+
+
+async def test_who_began_before_another_and_comes_after_it_gets_the_last_of_it(clinic: Clinic, pool: Pool) -> None:
+    async def one(connection: Connection) -> float:
+        return await take(connection, clinic.id, "changes", b"somebody", units=1, most=2, seconds=60)
+
+    async with pool.acquire() as early, pool.acquire() as late, early.transaction():
+        await early.execute("select now()")
+        assert await one(late) == 0
+        assert await one(early) == 0
+    async with pool.acquire() as connection:
+        assert await one(connection) > 0
 
 
 async def test_two_processes_share_one_limit_of_changes(

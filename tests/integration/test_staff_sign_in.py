@@ -14,11 +14,12 @@ from litestar import Litestar
 
 from scheduler.app import create_app
 from scheduler.domain.clinics import Clinic
-from scheduler.domain.staff import TRIES_OF_CLIENT, TRIES_OF_CODE, TRIES_OF_NAME
+from scheduler.domain.staff import FIRST_PAUSE, LONGEST_PAUSE, TRIES_OF_CLIENT, TRIES_OF_CODE, TRIES_OF_NAME
 from scheduler.services.passwords import hash_password
 from scheduler.services.staff_accounts import ensure_samples
 from scheduler.settings import Settings
-from scheduler.store.connections import Pool
+from scheduler.store.connections import Connection, Pool
+from scheduler.store.staff import take_try
 from tests.integration.conftest import client_of, make_key, running
 from tests.integration.staffing import PAGE, Person, Screen, at_the_desk, hidden_fields, hire
 
@@ -164,6 +165,21 @@ async def test_guesses_that_come_at_once_are_counted_before_they_are_looked_at(s
     ]
     statuses = sorted(answer.status_code for answer in await asyncio.gather(*guesses))
     assert statuses == [401] * TRIES_OF_CLIENT.free + [429] * (12 - TRIES_OF_CLIENT.free)
+
+
+async def test_a_try_that_began_before_another_and_comes_after_it_is_one_of_the_free_ones(
+    pool: Pool, clinic: Clinic
+) -> None:
+    async def one(connection: Connection) -> float:
+        pauses = {"first_pause": FIRST_PAUSE, "longest_pause": LONGEST_PAUSE}
+        return await take_try(connection, clinic.id, b"somebody", free=3, **pauses)
+
+    async with pool.acquire() as early, pool.acquire() as late, early.transaction():
+        await early.execute("select now()")
+        assert [await one(late), await one(early)] == [0, 0]
+    async with pool.acquire() as connection:
+        assert await one(connection) == 0
+        assert await one(connection) > 0
 
 
 async def test_one_client_cannot_keep_a_person_out_by_guessing(app: Litestar, ana: Person) -> None:
