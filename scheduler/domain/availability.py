@@ -10,9 +10,12 @@ nobody else's span with buffers; a room and a device of every kind needed are fr
 the clock grid of the clinic's zone. Notice and horizon bind patients only.
 """
 
+import heapq
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -164,13 +167,20 @@ def latest_start(visit_type: VisitType, clinic: Clinic, now: datetime) -> int:
     return day_end(last_day, clinic.zone)
 
 
-def nearest(openings: Iterable[Opening], start: int, limit: int) -> list[Opening]:
-    """Return the openings closest to a start, closest first, and no start twice."""
+def nearest(openings: Sequence[Opening], start: int, limit: int) -> list[Opening]:
+    """Return those of openings in time order that are closest to a start, closest first, and no start twice.
+
+    They are looked for from the start outwards, for there may be thousands.
+    """
+    middle = bisect_left(openings, start, key=attrgetter("start"))
+    earlier = (openings[index] for index in range(middle - 1, -1, -1))
+    later = (openings[index] for index in range(middle, len(openings)))
     closest: dict[int, Opening] = {}
-    for opening in sorted(openings, key=lambda opening: (abs(opening.start - start), opening)):
-        closest.setdefault(opening.start, opening)
-        if len(closest) == limit:
+    for opening in heapq.merge(earlier, later, key=lambda opening: abs(opening.start - start)):
+        if len(closest) == limit and opening.start not in closest:
             break
+        # Of those before the start, the therapist whom the clinic lists first comes last.
+        closest[opening.start] = min(opening, closest.get(opening.start, opening))
     return list(closest.values())
 
 

@@ -182,7 +182,9 @@ def _e164(value: str) -> str | None:
         number = phonenumbers.parse(value, "US")
     except phonenumbers.NumberParseException:
         return None
-    if number.extension or not phonenumbers.is_valid_number(number):
+    # Of the two dozen countries that share the code 1 it is nearly always this one, and the library tries all of them.
+    valid = phonenumbers.is_valid_number_for_region(number, "US") or phonenumbers.is_valid_number(number)
+    if number.extension or not valid:
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
@@ -196,8 +198,23 @@ def read_email(value: str, pointer: str, problems: list[FieldError]) -> str:
     return email
 
 
-@lru_cache(maxsize=4096)
+# No rule changes or refuses what nearly all addresses begin with, and nearly all end with one of a few providers.
+_PLAIN_MAILBOX = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*@([a-z0-9.-]+)")
+_PLAIN_LENGTH = 64
+
+
 def _mailbox(value: str) -> str | None:
+    plain = _PLAIN_MAILBOX.fullmatch(value) if len(value) <= _PLAIN_LENGTH else None
+    return value if plain and _is_as_written(plain[1]) else _normalized(value)
+
+
+@lru_cache(maxsize=1024)
+def _is_as_written(domain: str) -> bool:
+    mailbox = f"somebody@{domain}"
+    return _normalized(mailbox) == mailbox
+
+
+def _normalized(value: str) -> str | None:
     try:
         return validate_email(value, check_deliverability=False, allow_smtputf8=False).normalized
     except EmailNotValidError:

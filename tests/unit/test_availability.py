@@ -359,3 +359,7 @@ def test_alternatives_are_the_nearest_starts_and_each_start_once() -> None:
     assert nearest(openings, 100, 3) == [Opening(105, 0), Opening(90, 0), Opening(120, 0)]
     assert nearest(openings, 75, 2) == [Opening(60, 0), Opening(90, 0)]
     assert nearest(openings, 0, 9) == [Opening(start, 0) for start in (60, 90, 105, 120, 180)]
+    assert nearest(openings, 500, 2) == [Opening(180, 0), Opening(120, 0)]
+    assert nearest([], 100, 3) == []
+    # Two as near as each other: the earlier one first, and with whoever is listed first of those who can.
+    assert nearest([Opening(90, 1), Opening(90, 2), Opening(110, 0)], 100, 5) == [Opening(90, 1), Opening(110, 0)]

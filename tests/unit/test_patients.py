@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,26 @@ def test_what_is_no_name_is_refused(name: str, code: str) -> None:
 def test_the_same_person_is_recognised_whatever_the_case_accents_and_spaces() -> None:
     assert name_key("García  López", "JOSÉ") == name_key("garcia lopez", "josé")
     assert name_key("Ng", "Ann Lee") != name_key("Ng Ann", "Lee")
+
+
+# Beginnings and ends that the library takes, changes or refuses, and some that look like those which nobody asks it
+# about.
+LOCALS = ["ash", "a.b-c_d", "Ash", "postmaster", "a..b", ".a", "a.", "a+b", "o'neil", "a" * 60, "a" * 65, "ä", "1", ""]
+DOMAINS = [
+    "example.com", "EXAMPLE.com", "xn--bcher-kva.example", "bücher.example", "example", "localhost", "a-.com", "-a.com",
+    "a..com", ".com", "com.", "[127.0.0.1]", "x.test", "x.invalid", f"{'a' * 64}.com", "a.b.c.d.org", "1.2.3.4", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_an_email_is_what_the_library_says_it_is(domain: str) -> None:
+    for value in (f"{local}@{domain}" for local in LOCALS):
+        try:
+            expected = validate_email(value, check_deliverability=False, allow_smtputf8=False).normalized
+        except EmailNotValidError:
+            expected = ""
+        # The second time the end is known.
+        assert [read_email(value, "/email", []) for _ in range(2)] == [expected] * 2, value
 
 
 def test_an_email_is_normalised_and_a_wrong_one_is_refused() -> None:
