@@ -36,9 +36,9 @@ def main() -> int:
     asked = parser.parse_args()
     os.chdir(ROOT)
     files = [DOMAIN / f"{name}.py" for name in asked.modules] or sorted(DOMAIN.glob("*.py"))
-    possible = [mutant for path in files for mutant in mutants_of(path) if is_possible(mutant)]
-    mutants = possible[:: asked.one_in]
-    print(f"{len(mutants)} of {len(possible)} mutants of {len(files)} modules", flush=True)
+    every = [mutant for path in files for mutant in mutants_of(path)]
+    mutants = [mutant for mutant in every[:: asked.one_in] if is_possible(mutant)]
+    print(f"{len(mutants)} of {len(every)} mutants of {len(files)} modules", flush=True)
     verdicts = try_all(mutants, files, asked.tests, asked.at_once)
     return report(files, mutants, verdicts, asked.least)
 

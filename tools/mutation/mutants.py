@@ -5,7 +5,6 @@ and what a class says of its own form.
 """
 
 import ast
-import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -30,28 +29,35 @@ FORM = frozenset({"annotation", "returns", "decorator_list", "type_params", "bas
 
 
 class Mutant(NamedTuple):
-    """A module with one mistake in it, and which: in words, in which function (None: outside all), at which line."""
+    """A module with one mistake in it, and which: in words, in which function (None: outside all), at which line.
+
+    ``place`` and ``change`` count the nodes of the module, and what is done to that node.
+    """
 
     path: Path
     line: int
     function: str | None
     words: str
-    tree: ast.Module
+    place: int
+    change: int
+
+    def tree(self) -> ast.Module:
+        """Return the module with the mistake in it. Thousands of them at once would be much to remember."""
+        tree = ast.parse(self.path.read_text())
+        target, _, replace = list(_places(tree, None))[self.place]
+        _, change = list(_changes(target))[self.change]
+        replaced = change(target)
+        if replaced is not target:
+            replace(replaced)
+        return ast.fix_missing_locations(tree)
 
 
 def mutants_of(path: Path) -> Iterator[Mutant]:
     """Yield every mistake that we know to make in a file, one at a time."""
-    tree = ast.parse(path.read_text())
-    places = list(_places(tree, None))
-    for number, (node, _, _) in enumerate(places):
-        for words, change in _changes(node):
-            fresh = copy.deepcopy(tree)
-            target, function, replace = list(_places(fresh, None))[number]
-            replaced = change(target)
-            if replaced is not target:
-                replace(replaced)
-            ast.fix_missing_locations(fresh)
-            yield Mutant(path, getattr(node, "lineno", 0), function, words, fresh)
+    for place, (node, function, _) in enumerate(_places(ast.parse(path.read_text()), None)):
+        line = node.target.lineno if isinstance(node, ast.comprehension) else getattr(node, "lineno", 0)
+        for change, (words, _) in enumerate(_changes(node)):
+            yield Mutant(path, line, function, words, place, change)
 
 
 Place = tuple[ast.AST, str | None, Callable[[ast.AST], None]]
