@@ -23,7 +23,8 @@ async def take(
             insert into rate_limits as used (clinic_id, name, subject, full_at)
             values ($1, $2, $3, now() + $4::interval)
             -- Looked at once the row is ours: what began before another and came after it has waited since its now().
-            on conflict (clinic_id, name, subject) do update set full_at = greatest(used.full_at, clock_timestamp()) + $4
+            on conflict (clinic_id, name, subject)
+                do update set full_at = greatest(used.full_at, clock_timestamp()) + $4
                 where greatest(used.full_at, clock_timestamp()) + $4 <= clock_timestamp() + $5::interval
             returning full_at
         )
