@@ -13,7 +13,7 @@ the clock grid of the clinic's zone. Notice and horizon bind patients only.
 import heapq
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
 from uuid import UUID
