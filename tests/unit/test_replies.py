@@ -1,7 +1,7 @@
 """What a text means, in either language, and which visit it speaks of."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import msgspec
@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.channels.texts import load_texts
-from scheduler.domain.replies import Candidate, language_of, may_mean_visit, meaning_of, meant, soon
+from scheduler.domain.replies import (
+    COMMANDS,
+    Candidate,
+    Meaning,
+    language_of,
+    may_mean_visit,
+    meaning_of,
+    meant,
+    soon,
+)
 from scheduler.domain.visits import Status, Visit
 from tests.integration.conftest import ROOT
 
@@ -52,6 +61,100 @@ def pairs() -> list[tuple[str, str]]:
 def test_words_mean_what_people_mean_by_them(text: str, meaning: str) -> None:
     assert meaning_of(text) == meaning
     assert meaning_of(f"  {text.upper()}\n") == meaning
+
+
+# Every word that alone is a command, as it is promised to patients, to the carriers and by the law; the accents are as
+# people type them.
+ALONE: dict[Meaning, str] = {
+    "stop": """
+        stop|stop all|stopall|unsubscribe|end|quit|revoke|optout|opt out|cancel
+        alto|parar|pare|baja|dar de baja|darme de baja|basta|no más|cancelar""",
+    "start": "start|unstop",
+    "help": "help|info|ayuda",
+    "confirm": "c|confirm|confirmed|confirmo|confirmar|confirmado|confirmada|y|yes|yep|sí|ok|okay|1|👍|✅|👌",
+    "reschedule": """
+        r|reschedule|reprogramar|cambiar|2|change|cambio|other time|another time|new time|move
+        otro horario|otra hora|cambiarla|cámbiela|moverla|mover""",
+    "accept": "a|accept|acepto|aceptar",
+}  # fmt: skip
+
+# These end the texts in the middle of any sentence; these others of a sentence may mean a visit.
+ENDS_TEXTS = """
+    stop texting|stop sending|stop messaging|stop contacting|stop these texts|stop the texts|do not text|don't text
+    do not message|don't message|do not contact|don’t contact|no more texts|no more messages|unsubscribe me|opt me out
+    take me off|remove me|remove my number|no me escriban|no me escriba|no me manden|no me envíen|no más mensajes
+    no quiero mensajes|dejen de escribir|dejen de enviar|dejen de mandar|quiten mi número"""
+MAY_MEAN_A_VISIT = "cancel|cancelar|canceling|cancelling|cancelen|cancele|cancelo|cancela"
+
+POLITENESS = """
+    please|pls|plz|thanks|thank|you|thx|ty|now|hi|hello|por|favor|gracias|hola|ahora|muchas|porfavor"""
+OF_A_VISIT = "i|my|the|it|a|to|this|visit|appointment|appt|will|be|there|mi|la|cita|visita|el|está"
+
+SPANISH = """
+    sí|confirmo|confirmar|confirmado|confirmada|reprogramar|cambiar|cambio|acepto|aceptar|ayuda|hola|gracias|favor
+    porfavor|cita|alto|parar|pare|baja|más|cancelar|quiero|hora|horario|otra|otro"""
+
+
+def each(lines: str) -> list[str]:
+    return [text.strip() for line in lines.split("\n") for text in line.split("|") if text.strip()]
+
+
+@pytest.mark.parametrize(("meaning", "word"), [(meaning, word) for meaning in ALONE for word in each(ALONE[meaning])])
+def test_every_command_is_one_alone_and_with_politeness_around_it(meaning: Meaning, word: str) -> None:
+    for polite in ("{}", "{}!", "Hola, {} por favor", "please {} now, thank you"):
+        assert meaning_of(polite.format(word)) == meaning
+    assert meaning_of(f"xyzzy {word}") != meaning
+
+
+@pytest.mark.parametrize("phrase", each(ENDS_TEXTS))
+def test_whoever_says_in_a_sentence_that_texts_shall_end_gets_no_more(phrase: str) -> None:
+    assert meaning_of(f"Buenas tardes, {phrase} después del martes") == "stop"
+    assert meaning_of(phrase.upper()) == "stop"
+
+
+def test_what_ends_the_texts_is_whole_words() -> None:
+    assert meaning_of("nonstop textingx") == meaning_of("xremove me") == meaning_of("remove mel") == "unclear"
+
+
+@pytest.mark.parametrize("word", each(MAY_MEAN_A_VISIT))
+def test_in_a_sentence_a_word_of_canceling_is_about_a_visit(word: str) -> None:
+    assert meaning_of(f"mañana {word} tuesday") == "cancel"
+    assert may_mean_visit(f"mañana {word.upper()} tuesday")
+
+
+@pytest.mark.parametrize("word", each(POLITENESS))
+def test_politeness_changes_no_meaning_and_has_none_of_its_own(word: str) -> None:
+    assert meaning_of(word) == "unclear"
+    assert [meaning_of(f"{word} {command}") for command in ("c", "r", "a", "stop", "help", "start")] == [
+        "confirm", "reschedule", "accept", "stop", "help", "start",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", each(OF_A_VISIT))
+def test_a_yes_and_the_wish_for_another_time_may_name_the_visit(word: str) -> None:
+    assert meaning_of(f"confirm {word}") == meaning_of(f"{word} ok") == "confirm"
+    assert meaning_of(f"reschedule {word}") == "reschedule"
+    # What somebody accepts, or wants to know, is another matter: a person reads it.
+    assert meaning_of(f"accept {word}") == meaning_of(f"help {word}") == "unclear"
+
+
+@pytest.mark.parametrize("word", each(SPANISH))
+def test_every_word_that_only_spanish_has_is_answered_in_spanish(word: str) -> None:
+    assert language_of(f"{word}, xyzzy") == "es"
+
+
+def test_the_same_command_again_is_a_slip_and_what_a_person_reads_is_never_dropped() -> None:
+    assert frozenset(get_args(Meaning)) - {"stop", "cancel", "unclear"} == COMMANDS
+
+
+@pytest.mark.parametrize(
+    "verb", ["Liked", "LOVED", " disliked", "Emphasized", "Laughed at", "Questioned", "Reacted 👍 to", "¡Loved"]
+)
+@pytest.mark.parametrize("quote", ['"', "“", "«"])
+def test_a_reaction_is_no_command_whatever_it_quotes(verb: str, quote: str) -> None:
+    for quoted in ("stop texting me", "Stop", "cancel it"):
+        assert meaning_of(f"{verb} {quote}{quoted}") == "unclear"
+    assert meaning_of("I liked it, but stop texting") == "stop"
 
 
 @pytest.mark.parametrize("text", ["", " ", "?", "...", "\n", "-"])
