@@ -1,13 +1,14 @@
 """What is done first about each thing that waits for the desk."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from scheduler.domain.desk_tasks import TASK_KINDS
-from scheduler.domain.inbox import Item, Person, Sent, VisitBeside, first_step, may_fix, may_resend
+from scheduler.domain.desk_tasks import TASK_KINDS, TaskKind
+from scheduler.domain.inbox import Item, Person, Sent, Step, VisitBeside, first_step, may_fix, may_resend
+from scheduler.domain.messages import State
 from scheduler.ids import new_id
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -57,9 +58,63 @@ def test_what_is_done_first(item: Item, step: str) -> None:
     assert first_step(item, NOW) == step
 
 
-@pytest.mark.parametrize("kind", TASK_KINDS)
-def test_every_kind_of_task_says_what_to_do(kind: str) -> None:
-    assert first_step(task(kind), NOW) != "done"
+# What the desk does first about each kind of task, where somebody can be called and a visit is to come.
+FIRST: dict[TaskKind, Step] = {
+    "undeliverable": "call",
+    "not-reminded": "call",
+    "wants-to-move": "move",
+    "may-want-to-cancel": "call",
+    "which-visit": "call",
+    "channel-paused": "health",
+    "sent-twice": "health",
+    "same-day-twice": "call",
+    "call-back": "call",
+}
+
+
+@pytest.mark.parametrize("kind", get_args(TaskKind))
+def test_every_kind_of_task_says_what_to_do(kind: TaskKind) -> None:
+    assert TASK_KINDS[kind]
+    assert first_step(task(kind), NOW) == FIRST[kind]
+
+
+def test_no_other_kind_of_task_is_ever_opened() -> None:
+    assert set(TASK_KINDS) == set(get_args(TaskKind))
+
+
+def test_a_text_of_a_patient_is_read_and_crossed_off() -> None:
+    reply = Item(
+        sort="reply", id=new_id(), at=NOW, kind="wants-to-move", reason="", patient=ASH, visits=(VISIT,), text="Hm"
+    )
+    assert first_step(reply, NOW) == "done"
+
+
+def test_somebody_can_be_called_by_their_number_a_visit_or_the_number_they_wrote_from() -> None:
+    nobody = task("call-back", visits=(), patient=None)
+    assert not nobody.can_be_called
+    assert task("call-back", visits=()).can_be_called
+    assert task("call-back", patient=None).can_be_called
+    assert msgspec.structs.replace(nobody, sender_ending="0142").can_be_called
+    assert first_step(msgspec.structs.replace(nobody, sender_ending="0142"), NOW) == "call"
+
+
+def test_one_visit_that_is_still_to_come_is_enough_and_one_that_begins_now_is_not() -> None:
+    assert first_step(failure(visits=(PAST, VISIT)), NOW) == "call"
+    now = msgspec.structs.replace(VISIT, starts_at=NOW)
+    assert first_step(failure(visits=(now,)), NOW) == "done"
+
+
+def test_whoever_it_may_be_about_is_named_once() -> None:
+    bo = msgspec.structs.replace(ASH, id=new_id(), given_name="Bo")
+    of_bo = msgspec.structs.replace(VISIT, patient=bo)
+    assert task("which-visit", visits=(VISIT, of_bo, PAST), patient=None).people == [ASH, bo]
+    assert task("which-visit", visits=(of_bo,)).people == [ASH]
+    assert task("which-visit", visits=(), patient=None).people == []
+
+
+@pytest.mark.parametrize("state", get_args(State))
+def test_only_what_did_not_arrive_is_offered_again(state: State) -> None:
+    assert may_resend(failure(state=state), NOW) is (state in ("undelivered", "failed", "suppressed", "dead"))
 
 
 @pytest.mark.parametrize(
@@ -75,6 +130,9 @@ def test_every_kind_of_task_says_what_to_do(kind: str) -> None:
         # A text to somebody who has not agreed would not leave; an email asks for no agreement.
         (failure(patient=msgspec.structs.replace(ASH, texts=None)), False),
         (failure(patient=msgspec.structs.replace(ASH, texts=None), channel="email"), True),
+        (failure(patient=msgspec.structs.replace(ASH, texts=False)), False),
+        (failure(patient=None), True),
+        (failure(expires_at=NOW + timedelta(seconds=1)), True),
         (task("wants-to-move"), False),
     ],
 )

@@ -162,6 +162,27 @@ def test_what_was_booked_a_moment_ago_may_be_changed_for_ten_minutes() -> None:
     assert look_at(DAY_OF_NOTICE, visit, None, booked_at + 11 * MINUTE).may == {"confirm"}
 
 
+def test_the_minutes_of_grace_are_told_only_to_whoever_needs_them() -> None:
+    """A visit that was booked long before, or of which the notice has not begun, is changed without them."""
+    early = START - timedelta(hours=24)
+    for visit, now, until in (
+        (make_visit(booked_at=early), early, None),
+        (make_visit(booked_at=early), early + MINUTE, early + 10 * MINUTE),
+        (make_visit(booked_at=None), early, None),
+    ):
+        outlook = look_at(DAY_OF_NOTICE, visit, None, now)
+        assert (outlook.late, outlook.grace_until) == (False, until)
+    assert look_at(DAY_OF_NOTICE, make_visit(), None, START - HOUR).grace_until is None
+
+
+def test_what_is_ahead_is_told_and_nothing_of_it_is_closed_late_or_to_be_undone() -> None:
+    outlook = look_at(DAY_OF_NOTICE, make_visit(), None, START - 48 * HOUR)
+    assert (outlook.told, outlook.late, outlook.closed) == (True, False, False)
+    assert outlook.grace_until is outlook.undo_until is outlook.was is None
+    gone = look_at(DAY_OF_NOTICE, make_visit(visit_type="gone"), None, START - MINUTE)
+    assert (gone.late, gone.grace_until) == (False, None)
+
+
 def test_what_cannot_be_booked_online_cannot_be_moved_online() -> None:
     clinic = make_clinic(visit_types=[make_visit_type(online=False)])
     assert look_at(clinic, make_visit(), None, START - HOUR).may == {"confirm", "cancel"}
@@ -173,7 +194,17 @@ def test_a_visit_of_a_kind_that_is_no_longer_offered_is_changed_by_telephone() -
 
 
 @pytest.mark.parametrize(
-    ("opened", "closed"), [(None, False), ([], True), ([(600, 1200)], True), ([(585, 645)], False)]
+    ("opened", "closed"),
+    [
+        (None, False),
+        ([], True),
+        ([(600, 1200)], True),
+        ([(585, 645)], False),
+        ([(586, 645)], True),
+        ([(585, 644)], True),
+        ([(0, 600), (540, 720)], False),
+        ([(0, 600), (601, 720)], True),
+    ],
 )
 def test_a_closure_that_the_visit_does_not_fit_is_said_and_nobody_is_asked_to_confirm(
     opened: list[tuple[int, int]] | None, closed: bool
@@ -194,6 +225,14 @@ def test_a_patient_takes_back_their_own_cancellation_for_ten_minutes_and_nobody_
     assert look_at(DAY_OF_NOTICE, visit, None, now).may == set()
     begun = make_visit("cancelled", status_changed_at=START - MINUTE)
     assert look_at(DAY_OF_NOTICE, begun, own, START).may == set()
+    assert look_at(DAY_OF_NOTICE, begun, own, START - MINUTE / 2).may == {"undo"}
+    assert look_at(DAY_OF_NOTICE, visit, own, now).undo_until == now + 10 * MINUTE
+    assert look_at(DAY_OF_NOTICE, visit, change("visit.rescheduled"), now).may == set()
+    gone = make_visit("cancelled", status_changed_at=now, visit_type="gone")
+    assert look_at(DAY_OF_NOTICE, gone, own, now).may == set()
+    # A page that somebody forgot to close tells nothing of it any more.
+    assert look_at(DAY_OF_NOTICE, visit, own, now).told
+    assert not look_at(DAY_OF_NOTICE, visit, own, START + 25 * HOUR).told
 
 
 def test_a_move_by_the_clinic_is_told_until_the_patient_answers() -> None:
@@ -205,6 +244,8 @@ def test_a_move_by_the_clinic_is_told_until_the_patient_answers() -> None:
     assert look_at(DAY_OF_NOTICE, make_visit(), own, now).was is None
     earlier_release = change("visit.rescheduled", "key:front desk", **{"from": was.isoformat()})
     assert look_at(DAY_OF_NOTICE, make_visit(), earlier_release, now).was == was
+    cancelled = change("visit.cancelled", "key:front desk", **{"from": was.isoformat()})
+    assert look_at(DAY_OF_NOTICE, make_visit(), cancelled, now).was is None
     other_therapist = change("visit.rescheduled", "key:front desk", **{"from": {"starts_at": START.isoformat()}})
     assert look_at(DAY_OF_NOTICE, make_visit(), other_therapist, now).was is None
 
@@ -212,6 +253,7 @@ def test_a_move_by_the_clinic_is_told_until_the_patient_answers() -> None:
 def test_a_day_after_the_visit_nothing_is_told_of_it() -> None:
     assert look_at(DAY_OF_NOTICE, make_visit("completed"), None, START + 24 * HOUR).told
     assert not look_at(DAY_OF_NOTICE, make_visit("completed"), None, START + 25 * HOUR).told
+    assert look_at(DAY_OF_NOTICE, make_visit("completed"), None, START + 25 * HOUR - MINUTE).told
 
 
 @pytest.mark.parametrize(
