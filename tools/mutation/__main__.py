@@ -46,7 +46,6 @@ def main() -> int:
 def try_all(mutants: Sequence[Mutant], files: Sequence[Path], tests: Sequence[str], at_once: int) -> list[Verdict]:
     """Return what came of each mutant; those that nobody noticed are printed as they are found."""
     coverage = watch(files, tests)
-    seconds = {test: took for covered in coverage.values() for test, took in covered.items()}
     began = time.monotonic()
     verdicts: dict[int, Verdict] = {}
     running: dict[int, Trial] = {}
@@ -55,7 +54,7 @@ def try_all(mutants: Sequence[Mutant], files: Sequence[Path], tests: Sequence[st
         while len(running) < at_once and (following := next(waiting, None)):
             number, mutant = following
             if chosen := tests_for(mutant, coverage):
-                patience = START_SECONDS + PATIENCE * sum(seconds[test] for test in chosen)
+                patience = START_SECONDS + PATIENCE * sum(coverage.seconds[test] for test in chosen)
                 running[number] = Trial(mutant, chosen, patience)
             else:
                 verdicts[number] = "no test"

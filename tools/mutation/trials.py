@@ -1,6 +1,6 @@
 """Whether the tests notice a mutant. Each is tried in a process of its own that is forked from one with the libraries.
 
-Which tests run a function is found out first, in a run without mistakes; a mutant meets those alone, the quickest
+Which tests run a function is found out first, in a run without mistakes; a mutant in it meets those alone, the quickest
 first, and the first that fails has noticed it. One that takes far longer than without the mistake counts as noticed.
 """
 
@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import hypothesis
 import pytest
@@ -30,9 +30,15 @@ Verdict = Literal["noticed", "too slow", "survived", "no test"]
 ROOT = Path(__file__).parents[2]
 OPTIONS = ["-q", "-x", "--noconftest", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 
-# Functions by file and first line; and for each the tests that run it, with how many seconds they take.
+# A function by its file and its name.
 Key = tuple[str, str]
-Coverage = Mapping[Key, Mapping[str, float]]
+
+
+class Coverage(NamedTuple):
+    """Which tests call each function of the mutated files, and how many seconds every test takes."""
+
+    callers: Mapping[Key, set[str]]
+    seconds: Mapping[str, float]
 
 
 class Watcher:
@@ -42,7 +48,8 @@ class Watcher:
         self._files = {str(path) for path in files}
         self._names: dict[CodeType, Key | None] = {}
         self._called: set[Key] = set()
-        self.coverage: defaultdict[Key, dict[str, float]] = defaultdict(dict)
+        self.callers: defaultdict[Key, set[str]] = defaultdict(set)
+        self.seconds: dict[str, float] = {}
         self.failed: list[str] = []
 
     @pytest.hookimpl(wrapper=True)
@@ -54,8 +61,9 @@ class Watcher:
             return (yield)
         finally:
             sys.setprofile(None)
+            self.seconds[item.nodeid] = time.perf_counter() - began
             for key in self._called:
-                self.coverage[key][item.nodeid] = time.perf_counter() - began
+                self.callers[key].add(item.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
@@ -88,7 +96,7 @@ def watch(files: Sequence[Path], tests: Sequence[str]) -> Coverage:
     # nothing took ten times as long as the tests.
     gc.collect()
     gc.freeze()
-    return watcher.coverage
+    return Coverage(watcher.callers, watcher.seconds)
 
 
 def tests_for(mutant: Mutant, coverage: Coverage) -> list[str]:
@@ -97,14 +105,19 @@ def tests_for(mutant: Mutant, coverage: Coverage) -> list[str]:
     outer = mutant.function.partition(".")[0] if mutant.function else None
     # A function inside a class or another function is noted by its own name.
     names = set(mutant.function.split(".") if mutant.function else ())
-    found: dict[str, float] = {}
-    for (covered, name), tests in coverage.items():
+    found: set[str] = set()
+    for (covered, name), tests in coverage.callers.items():
         if covered == file and (outer is None or name in names):
             found |= tests
-    if outer is None and not found:
-        # A table in a file without functions is read by whoever imports it.
-        found = {test: took for tests in coverage.values() for test, took in tests.items()}
-    return sorted(found, key=lambda test: found[test])
+    if outer is None:
+        # A test may read a table and call nothing: one beside those that do, or any where none does.
+        test_files = {_file(test) for test in found}
+        found = {test for test in coverage.seconds if not test_files or _file(test) in test_files}
+    return sorted(found, key=lambda test: coverage.seconds[test])
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
 
 
 class Trial:
