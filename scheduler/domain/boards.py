@@ -124,8 +124,8 @@ def build_board(
 def day_places(facts: Facts, clinic: Clinic, day: date) -> list[tuple[UUID, date]]:
     """Return the columns of a day: everybody who treats, and whoever left but still has a visit."""
     staff = [therapist.id for therapist in clinic.therapists.values()]
-    left = [visit.therapist_id for visit in facts.visits if visit.therapist_id not in clinic.therapists_by_id]
-    return [(therapist_id, day) for therapist_id in dict.fromkeys([*staff, *left])]
+    seen = [visit.therapist_id for visit in facts.visits]
+    return [(therapist_id, day) for therapist_id in dict.fromkeys([*staff, *seen])]
 
 
 class _Sketch:
@@ -283,7 +283,7 @@ def _hours(sketches: Iterable[_Sketch]) -> tuple[int, int]:
     if not reached:
         return _USUAL_HOURS
     first, last = min(reached) // 60, math.ceil(max(reached) / 60)
-    return min(first, 23), max(last, first + 1)
+    return first, max(last, first + 1)
 
 
 def week_of(day: date) -> list[date]:

@@ -13,7 +13,8 @@ from scheduler.channels.texts import CLINICAL_WORDS, Texts, load_texts, render
 from scheduler.domain.clinic_files import parse
 from scheduler.domain.clinics import LANGUAGES, Clinic, Language
 from scheduler.domain.desk_tasks import TaskKind
-from scheduler.domain.digests import DayVisit, Digest, digest_key, due_day, initials, make_digest
+from scheduler.domain.digests import TOLD, DayVisit, Digest, digest_key, due_day, initials, make_digest
+from scheduler.domain.visits import Status
 from scheduler.errors import ConfigurationError
 from tests.unit.factories import NEW_YORK, make_clinic, make_visit_type, therapist_id
 
@@ -115,6 +116,10 @@ def test_a_day_says_how_many_when_whom_and_where_there_is_room(clinic: Clinic) -
         "10:45 AM to 11:30 AM  A.S., not confirmed",
         "as_of": "6:30 AM",
     }
+
+
+def test_a_digest_tells_of_visits_that_stand_or_took_place() -> None:
+    assert set(get_args(Status)) - TOLD == {"held", "no_show", "cancelled", "expired"}
 
 
 def test_one_quiet_visit_has_nothing_marked(clinic: Clinic) -> None:

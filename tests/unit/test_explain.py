@@ -184,6 +184,25 @@ def test_the_past_is_past_for_staff_and_notice_and_horizon_bind_patients() -> No
     assert not by_phone["11:00-0400"].open_online
 
 
+def test_notice_is_kept_to_the_minute_and_the_horizon_ends_with_its_date() -> None:
+    now = datetime(2027, 6, 1, 10, 0, tzinfo=NEW_YORK)
+    bounded = make_visit_type(minimum_notice_minutes=60, horizon_days=1)
+    all_night = weekly(range(1, 8), "0:00", "25:00")
+    exact = explained(at_work(weekly=all_night), bounded, now=now)
+    assert exact["10:45-0400"].online_reasons == ("too-soon",)
+    assert exact["11:00-0400"].online_reasons == ()
+    tomorrow = explained(at_work(weekly=all_night), bounded, now=now, day=DAY + timedelta(days=1))
+    assert tomorrow["23:45-0400"].online_reasons == ()
+    after = explained(at_work(weekly=all_night), bounded, now=now, day=DAY + timedelta(days=2))
+    assert after["00:00-0400"].online_reasons == ("too-far-ahead",)
+
+
+def test_a_day_is_explained_as_far_as_its_last_visit_lasts() -> None:
+    clinic, visit_type = make_clinic(), make_visit_type()
+    first, last = span("2027-06-01T00:00-04:00", "2027-06-02T00:00-04:00")
+    assert explained_span(clinic, visit_type, DAY) == (first, last - 1 + 60)
+
+
 @pytest.mark.parametrize(
     ("day", "starts", "offset"), [(date(2027, 3, 14), 23 * 4, "-0400"), (date(2027, 11, 7), 25 * 4, "-0500")]
 )

@@ -5,7 +5,15 @@ from datetime import date, timedelta
 import pytest
 
 from scheduler.domain.calendars import Calendar, TherapistCalendar
-from scheduler.domain.reports import Attendance, lead_buckets, minutes_worked, total
+from scheduler.domain.reports import (
+    Attendance,
+    Confirmations,
+    LeadTime,
+    Utilisation,
+    lead_buckets,
+    minutes_worked,
+    total,
+)
 from scheduler.domain.times import day_end, day_start
 from scheduler.web.staff.charts import Bar, bar_chart
 from scheduler.web.staff.report_tables import percent
@@ -47,6 +55,19 @@ def test_everybody_is_the_sum_and_rates_of_nothing_are_none() -> None:
     both = total([one, one])
     assert (both.attended, both.no_show, both.to_come, both.no_show_rate) == (6, 2, 14, 0.25)
     assert total([]).no_show_rate is None
+
+
+def test_rates_are_of_the_visits_that_kept_a_place_and_of_working_and_sent() -> None:
+    one = Attendance(
+        therapist_id=therapist_id(0), attended=5, no_show=2, cancelled_late=1, cancelled=40, unmarked=30, to_come=20,
+        attended_minutes=180, booked_minutes=240,
+    )  # fmt: skip
+    assert (one.due, one.no_show_rate, one.late_rate) == (8, 0.25, 0.125)
+    worked = Utilisation(therapist_id=therapist_id(0), working_minutes=480, booked_minutes=600, attended_minutes=60)
+    assert worked.rate == 1.25
+    asked = Confirmations(template="reminder_24h", channel="sms", lead_minutes=1440, sent=8, confirmed=2)
+    assert asked.rate == 0.25
+    assert LeadTime(days=4, online=3, desk=2).visits == 5
 
 
 @pytest.mark.parametrize(

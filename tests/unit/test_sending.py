@@ -10,7 +10,17 @@ from phonenumbers import parse
 from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
 
 from scheduler.domain.clinics import Clinic
-from scheduler.domain.sending import UNCOUNTED, recipient_zone, retry_delay, text_room, text_time, text_use_ends
+from scheduler.domain.sending import (
+    AT_ONCE,
+    NEVER_AGAIN,
+    UNCOUNTED,
+    URGENT,
+    recipient_zone,
+    retry_delay,
+    text_room,
+    text_time,
+    text_use_ends,
+)
 from tests.unit.factories import NEW_YORK, make_clinic
 
 FAIR_LAWN = "+12015550142"
@@ -127,6 +137,12 @@ def test_one_a_day_and_three_a_week_or_twice_that_for_who_agreed(
 ) -> None:
     room = text_room(clinic(), FAIR_LAWN, frequent=frequent, now=at("2026-11-23 10:00"))
     assert room.is_used_up(today, this_week) == full
+
+
+def test_who_would_travel_for_nothing_or_waits_for_a_code_is_told_first_and_a_code_is_sent_once() -> None:
+    assert {"cancelled_by_clinic", "closure", "otp"} == URGENT
+    assert {"otp"} == NEVER_AGAIN
+    assert {"link", "otp", "reply"} == AT_ONCE
 
 
 def test_what_the_clinic_must_say_and_what_was_asked_for_is_never_counted() -> None:

@@ -88,6 +88,23 @@ def test_a_no_show_is_known_only_once_the_visit_should_have_begun() -> None:
     assert after(VISIT, "no_show", START) == "no_show"
 
 
+def test_check_in_opens_an_hour_before_the_visit() -> None:
+    with pytest.raises(WrongStatus, match="an hour before"):
+        after(VISIT, "arrive", START - timedelta(minutes=60, seconds=1))
+    assert after(VISIT, "arrive", START - timedelta(minutes=60)) == "arrived"
+    assert after(VISIT, "confirm", START - timedelta(days=2)) == "confirmed"
+
+
+@pytest.mark.parametrize("status", get_args(Status))
+def test_what_staff_or_a_patient_did_can_be_undone_and_a_booking_cannot(status: Status) -> None:
+    visit = msgspec.structs.replace(VISIT, status=status, previous_status="booked", status_changed_at=START)
+    if status in ("confirmed", "arrived", "completed", "no_show", "cancelled"):
+        assert undone(visit, START) == "booked"
+    else:
+        with pytest.raises(WrongStatus):
+            undone(visit, START)
+
+
 def test_undo_goes_back_for_ten_minutes_and_no_longer() -> None:
     changed = msgspec.structs.replace(VISIT, status="cancelled", previous_status="confirmed", status_changed_at=START)
     assert undone(changed, START + timedelta(minutes=10)) == "confirmed"

@@ -109,6 +109,11 @@ def test_a_body_is_the_same_whenever_it_is_made() -> None:
     assert msgspec.json.decode(body) == {"type": "visit.booked", "timestamp": "2026-11-23T15:00:00Z", "data": data}
 
 
+def test_waits_are_those_that_standard_webhooks_advises() -> None:
+    seconds = [5, 5 * 60, 30 * 60, *(hours * 3600 for hours in (2, 5, 10, 14, 20, 24))]
+    assert [wait.total_seconds() for wait in WAITS] == seconds
+
+
 def test_waits_grow_for_three_days_and_end() -> None:
     waits = [next_wait(attempts, None, 0.5) for attempts in range(1, len(WAITS) + 2)]
     assert waits == [*WAITS, None]
@@ -179,6 +184,22 @@ def test_only_what_is_on_the_internet_is_reached_unless_more_was_allowed(address
         ("http://10.0.0.7/", Reach(private=True), "url-not-https"),
         ("https://10.0.0.7/", Reach(private=True), None),
         ("https://10.0.0.7/", Reach(loopback=True), "url-private"),
+        (f"https://example.com/{'a' * 1980}", Reach(), None),
+        (f"https://example.com/{'a' * 1981}", Reach(), "url-invalid"),
+        ("https://", Reach(), "url-invalid"),
+        ("https://example.com:0/", Reach(), "url-invalid"),
+        ("https://example.com:99999/", Reach(), "url-invalid"),
+        ("https://exämple.com/", Reach(), "url-invalid"),
+        ("https://example.com/a b", Reach(), "url-invalid"),
+        ("https://example.com\\@10.0.0.7/", Reach(), "url-invalid"),
+        ("https://example.com/\n", Reach(), "url-invalid"),
+        ("https://2130706433/", Reach(private=True), "url-invalid"),
+        ("https://0x7f000001/", Reach(private=True), "url-invalid"),
+        ("https://127.1/", Reach(private=True), "url-invalid"),
+        ("ftp://example.com/", Reach(), "url-not-https"),
+        ("http://example.com/", Reach(), "url-not-https"),
+        ("https://user:word@example.com/", Reach(), "url-with-user"),
+        ("https://example.com/#a", Reach(), "url-with-fragment"),
     ],
 )
 def test_an_address_is_https_and_on_the_internet_unless_more_was_allowed(
@@ -186,3 +207,4 @@ def test_an_address_is_https_and_on_the_internet_unless_more_was_allowed(
 ) -> None:
     problem = read_url(url, reach)
     assert (problem.code if problem else None) == code
+    assert problem is None or problem.pointer == "/url"
