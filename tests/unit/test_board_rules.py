@@ -1,7 +1,7 @@
 """The edges of the board: what is drawn on which rows, what a gap offers, and what a card may say."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import get_args
+from typing import Any, get_args
 from uuid import UUID
 
 import msgspec
@@ -132,6 +132,44 @@ def test_an_hour_that_is_repeated_is_an_hour_of_the_board_and_no_less() -> None:
     visit = make_visit("2026-11-01T01:00-04:00", 60)
     board = make_board(visit, day=date(2026, 11, 1), weekly=[])
     assert board.hours == (1, 2)
+
+
+def test_the_head_of_a_column_counts_what_it_offers() -> None:
+    moving = moving_to("09:00", "10:00", "16:00")
+    assert make_board(moving=moving).columns[0].open == 3
+    assert make_board(moving=moving_to()).columns[0].open == 0
+    assert make_board(weekly=weekly([2], "08:00", "08:30")).columns[0].open == 0
+
+
+def test_the_line_of_the_present_is_there_from_midnight_on() -> None:
+    night = weekly(range(1, 8), "00:00", "06:00")
+    midnight = datetime.fromisoformat("2026-12-08T00:00-05:00")
+    assert make_board(weekly=night, now=midnight).now == 0
+    assert make_board(weekly=night, now=midnight + timedelta(days=1)).now is None
+
+
+def test_a_visit_is_stray_until_it_is_over() -> None:
+    noon = make_visit("12:00", 60)
+    one = datetime.fromisoformat("2026-12-08T13:00-05:00")
+    assert make_board(noon, now=one - timedelta(seconds=1)).cards[0].stray
+    assert not make_board(noon, now=one).cards[0].stray
+
+
+def test_only_a_visit_that_stands_keeps_its_buffers_and_one_of_a_kind_that_is_gone_has_none() -> None:
+    clinic = make_clinic(visit_types=[make_visit_type(buffer_before_minutes=10, buffer_after_minutes=15)])
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({}, "10:15"),
+        ({"status": "completed"}, "10:00"),
+        ({"visit_type": "gone"}, "10:00"),
+    ]
+    for changes, starts in cases:
+        gaps: list[Gap] = of_kind(make_board(make_visit("09:00", **changes), clinic=clinic), Gap)
+        assert f"{gaps[1].starts_at:%H:%M}" == starts
+
+
+@pytest.mark.parametrize(("ends", "last"), [("17:00", 17), ("17:01", 18), ("18:00", 18), ("24:00", 24)])
+def test_the_board_has_whole_hours(ends: str, last: int) -> None:
+    assert make_board(weekly=weekly([2], "08:59", ends)).hours == (8, last)
 
 
 # What a card says of the last message, by the state it is in; of a state that is not here it says nothing.

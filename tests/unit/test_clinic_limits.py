@@ -7,6 +7,7 @@ import pytest
 from scheduler.domain.calendars import WeeklyWindow
 from scheduler.domain.clinic_files import ClinicFile, parse
 from scheduler.domain.clinics import Limits, Reminder, StaffLimits, TextLimits
+from tests.unit.factories import make_clinic
 from tests.unit.test_clinic_files import MINIMAL, changed, problems
 
 TEXT = '"Hill Street PT"'
@@ -159,6 +160,13 @@ def test_a_clinic_that_names_no_limits_has_the_usual_ones() -> None:
     assert not settings.reminders[0].only_unconfirmed
 
 
+def test_a_clinic_that_was_applied_before_there_were_limits_has_the_usual_ones() -> None:
+    settings = make_clinic().settings
+    assert (settings.limits, settings.text_limits, settings.staff) == (Limits(), TextLimits(), StaffLimits())
+    assert (settings.email_reply_to, settings.desk_email, settings.short_name) == ("", "", "")
+    assert (settings.phone_code, settings.digest_at) == (False, 6 * 60 + 30)
+
+
 def test_hours_that_make_a_day_are_one_window_and_no_longer() -> None:
     def hours(ends: str) -> tuple[WeeklyWindow, ...]:
         text = changed(
@@ -171,6 +179,47 @@ def test_hours_that_make_a_day_are_one_window_and_no_longer() -> None:
 
     assert hours("06:00") == (WeeklyWindow(1, 360, 1800),)
     assert hours("06:01") == (WeeklyWindow(1, 360, 1200), WeeklyWindow(1, 1200, 1801))
+
+
+@pytest.mark.parametrize("key", ["about", "badge"])
+def test_what_is_said_of_a_visit_type_at_all_is_said_in_every_language(key: str) -> None:
+    def with_words(words: str) -> list[str]:
+        return problems(changed("duration_minutes = 60", f"duration_minutes = 60\n{key} = {words}"))
+
+    assert with_words('{ en = "Longer" }') == [f"clinic.toml: visit_types.eval.{key}.es: is missing"]
+    assert with_words('{ en = "Longer", es = "Más larga" }') == with_words("{}") == []
+
+
+def test_every_reminder_that_the_house_has_words_for_may_be_on_the_ladder() -> None:
+    for channel, templates in (
+        ("email", ["reminder_72h", "reminder_24h"]),
+        ("sms", ["reminder_72h", "reminder_24h", "reminder_2h"]),
+    ):
+        for template in ("reminder_72h", "reminder_24h", "reminder_2h", "reminder_1h"):
+            text = changed("reminder_24h", template).replace('"sms"', f'"{channel}"')
+            assert (problems(text) == []) is (template in templates)
+
+
+def test_what_the_file_says_is_what_the_clinic_has() -> None:
+    text = (
+        changed('"1"', '"7"\nemail_reply_to = "desk@hill-street.example"\ndesk_email = "desk@hill-street.example"\n'
+        'digest_at = "07:15"\ntexts_per_day = 2\ntexts_per_week = 4\nfrequent_texts_per_day = 3\n'
+        "frequent_texts_per_week = 9")
+        .replace("hold_minutes = 10", "hold_minutes = 10\nphone_code = true\nbuffers_within_hours = true")
+        .replace("[visit_types.eval]", "[limits]\nholds_at_once = 2\n[staff]\nidle_minutes = 5\n[visit_types.eval]")
+    )  # fmt: skip
+    settings = parse(text, "clinic.toml").settings
+    assert (settings.email_reply_to, settings.desk_email) == ("desk@hill-street.example",) * 2
+    assert (settings.digest_at, settings.consent_wording_version) == (435, "7")
+    assert settings.text_limits == TextLimits(per_day=2, per_week=4, frequent_per_day=3, frequent_per_week=9)
+    assert (settings.phone_code, settings.buffers_within_hours) == (True, True)
+    assert (settings.limits, settings.staff) == (Limits(holds_at_once=2), StaffLimits(idle_minutes=5))
+    assert settings.map_url == "https://maps.example/hill-street"
+
+
+def test_a_path_of_several_keys_is_written_as_it_would_be_typed() -> None:
+    text = changed("[rooms]", '[rooms."a b"]\nname = "A"\nkind = "gym"\nsize = 3\n[rooms]')
+    assert "clinic.toml: rooms.'a b'.size: is not a known key" in problems(text)
 
 
 @pytest.mark.parametrize("number", ["(201) 791-1100", "+44 20 7946 0958", "201 791 1100"])
