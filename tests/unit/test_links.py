@@ -179,6 +179,9 @@ def test_what_is_ahead_is_told_and_nothing_of_it_is_closed_late_or_to_be_undone(
     outlook = look_at(DAY_OF_NOTICE, make_visit(), None, START - 48 * HOUR)
     assert (outlook.told, outlook.late, outlook.closed) == (True, False, False)
     assert outlook.grace_until is outlook.undo_until is outlook.was is None
+    for status in ("booked", "cancelled"):
+        begun = look_at(DAY_OF_NOTICE, make_visit(status), None, START)
+        assert (begun.late, begun.closed, begun.may) == (False, False, set())
     gone = look_at(DAY_OF_NOTICE, make_visit(visit_type="gone"), None, START - MINUTE)
     assert (gone.late, gone.grace_until) == (False, None)
 

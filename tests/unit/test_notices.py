@@ -12,6 +12,7 @@ from scheduler.domain.messages import (
     addresses,
     kinds,
     plan_notice,
+    plan_reminders,
     plan_welcome,
     reminder_is_off,
     reminder_key,
@@ -88,6 +89,14 @@ def test_a_confirmation_is_late_from_four_days_before_the_start_on() -> None:
         visit = visit_at(start, status="confirmed", status_changed_at=at(confirmed_at))
         assert reminder_is_off(LADDER[1], visit, PATIENT) == off
         assert reminder_is_off(LADDER[0], visit, PATIENT) is None
+
+
+def test_a_reminder_that_is_due_the_moment_the_patient_hears_of_the_start_says_nothing_new() -> None:
+    long_ago = at("2026-11-01 10:00")
+    visit = visit_at("2026-12-08 14:00", booked_at=long_ago, status_changed_at=long_ago)
+    for told_at, planned in (("2026-12-07 13:59", 1), ("2026-12-07 14:00", 0)):
+        now = at("2026-12-07 14:01")
+        assert len(plan_reminders(clinic(ladder=LADDER[1:2]), visit, PATIENT, now, told_at=at(told_at))) == planned
 
 
 @pytest.mark.parametrize(

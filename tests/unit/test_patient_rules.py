@@ -11,6 +11,7 @@ from scheduler.domain.patients import (
     ConsentMethod,
     NameSearch,
     PhoneSearch,
+    folded,
     read_birth_date,
     read_name,
     read_phone,
@@ -129,6 +130,11 @@ def test_whoever_is_treated_was_born_after_1899_and_by_today(born: date | None, 
     problems: list[FieldError] = []
     assert read_birth_date(born, NOW, "/birth_date", problems) == born
     assert codes(problems) == problem
+
+
+def test_only_what_keyboards_make_of_apostrophes_and_hyphens_is_made_alike() -> None:
+    for sign in "_.,/\u00b7":
+        assert sign in folded(f"a{sign}b")
 
 
 def test_a_screen_that_faces_the_room_has_one_letter_of_the_family_name() -> None:
