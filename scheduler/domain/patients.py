@@ -175,13 +175,21 @@ def read_phone(value: str, pointer: str, problems: list[FieldError]) -> str:
     return phone
 
 
+# The library finds a number in whatever people write, and takes as long for one that has only to be looked at.
+_AS_PROGRAMS_WRITE = re.compile(r"\+1[2-9][0-9]{9}")
+
+
 # Whoever is treated comes two or three times a week for some weeks, and reading a number takes as long as writing it.
 @lru_cache(maxsize=4096)
 def _e164(value: str) -> str | None:
-    try:
-        number = phonenumbers.parse(value, "US")
-    except phonenumbers.NumberParseException:
-        return None
+    number: phonenumbers.PhoneNumber
+    if _AS_PROGRAMS_WRITE.fullmatch(value):
+        number = phonenumbers.PhoneNumber(country_code=1, national_number=int(value[len("+1") :]))
+    else:
+        try:
+            number = phonenumbers.parse(value, "US")
+        except phonenumbers.NumberParseException:
+            return None
     # Of the two dozen countries that share the code 1 it is nearly always this one, and the library tries all of them.
     valid = phonenumbers.is_valid_number_for_region(number, "US") or phonenumbers.is_valid_number(number)
     if number.extension or not valid:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -35,16 +35,24 @@ async def reading(pool: Pool) -> AsyncGenerator[Connection]:
 
 
 @asynccontextmanager
-async def unit_of_work(pool: Pool) -> AsyncGenerator[Connection]:
+async def unit_of_work(
+    pool: Pool, *, before: Callable[[Connection], Awaitable[None]] | None = None
+) -> AsyncGenerator[Connection]:
     """Yield a connection inside a transaction that commits on leaving and rolls back on any error.
+
+    ``before`` may ask something first, on the same connection and outside the transaction; where it raises, none is
+    begun.
 
     Where the acknowledgement of COMMIT is lost the server is asked what became of the transaction: in every such
     case that was measured it had happened, and telling the caller that it had not would book them twice.
     """
     async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-        transaction = connection.transaction()
+        transaction, begun = connection.transaction(), False
         try:
+            if before is not None:
+                await before(connection)
             await transaction.start()
+            begun = True
             yield connection
         except _UNSURE as problem:
             # The server rolls back what nobody commits, as soon as it notices that nobody is there.
@@ -53,7 +61,8 @@ async def unit_of_work(pool: Pool) -> AsyncGenerator[Connection]:
         except BaseException:
             # Where the connection is lost so is what was to be undone, and the caller has trouble of their own.
             try:
-                await transaction.rollback()
+                if begun:
+                    await transaction.rollback()
             except _LOST as problem:
                 _drop(pool, connection, problem)
             raise

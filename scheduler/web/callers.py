@@ -1,6 +1,7 @@
 """Who calls, for which clinic, and what they may do."""
 
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -16,7 +17,7 @@ from scheduler.errors import Forbidden, Unauthorized
 from scheduler.services.api_keys import recognise
 from scheduler.services.directory import Directory
 from scheduler.store.api_keys import ApiKey, touch_api_key
-from scheduler.store.connections import Pool
+from scheduler.store.connections import Connection, Pool
 from scheduler.store.units import reading
 from scheduler.web.headers import name_request
 from scheduler.web.requests import header_of
@@ -57,11 +58,11 @@ async def provide_caller(
     return await caller_of(request)
 
 
-async def caller_of(request: Request[Any, Any, State]) -> Caller:
+async def caller_of(request: Request[Any, Any, State], connection: Connection | None = None) -> Caller:
     """Recognise the caller by the Authorization header, or take them for the public where there is none.
 
-    A key speaks for its own clinic, the public for the clinic whose host they asked. Raises Unauthorized for a
-    header that holds no valid key.
+    A key speaks for its own clinic, the public for the clinic whose host they asked. It is looked up on the connection
+    where there is one, else on one of its own. Raises Unauthorized for a header that holds no valid key.
     """
     directory = cast("Directory", request.app.state.directory)
     request_id = name_request(request.scope)
@@ -70,25 +71,25 @@ async def caller_of(request: Request[Any, Any, State]) -> Caller:
         clinic = directory.for_host(header_of(request, b"host") or "")
         return Caller(clinic=clinic, actor=Actor(name="public", request_id=request_id), identity="public", scopes=None)
     kind, _, token = authorization.partition(" ")
-    pool = cast("Pool", request.app.state.pool)
     key = None
     if kind.lower() == "bearer":
-        async with reading(pool) as connection:
-            key = await recognise(connection, token.strip())
+        own = reading(cast("Pool", request.app.state.pool)) if connection is None else nullcontext(connection)
+        async with own as asked:
+            key = await recognise(asked, token.strip())
+            if key is not None:
+                await _note_use(asked, request.app.state, key)
     clinic = directory.by_id(key.clinic_id) if key else None
     if key is None or clinic is None:
         raise Unauthorized("The API key is unknown, has expired or was revoked.")
-    await _note_use(request.app.state, pool, key)
     actor = Actor(name=f"key:{key.name}", staff=True, request_id=request_id)
     return Caller(clinic=clinic, actor=actor, identity=f"key:{key.id}", scopes=key.scopes)
 
 
-async def _note_use(state: State, pool: Pool, key: ApiKey) -> None:
+async def _note_use(connection: Connection, state: State, key: ApiKey) -> None:
     noted = cast("dict[UUID, float]", state.keys_noted)
     if time.monotonic() - noted.get(key.id, -_TOUCH_SECONDS) >= _TOUCH_SECONDS:
         noted[key.id] = time.monotonic()
-        async with reading(pool) as connection:
-            await touch_api_key(connection, key)
+        await touch_api_key(connection, key)
 
 
 def provide_now() -> datetime:

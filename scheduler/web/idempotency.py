@@ -48,11 +48,17 @@ async def provide_posting(
 ) -> AsyncIterator[Posting]:
     """Yield what every changing request needs, in a transaction that commits before the answer starts.
 
-    All of it at once: each dependency more costs a booking as much as a statement does. Nobody who is turned away has a
-    transaction begun for them.
+    All of it at once, and on one connection: each dependency and each connection more costs a booking as much as a
+    statement does. Nobody who is turned away has a transaction begun for them.
     """
-    caller = await caller_of(request)
-    async with unit_of_work(request.app.state.pool) as connection:
+    caller: Caller | None = None
+
+    async def recognise(connection: Connection) -> None:
+        nonlocal caller
+        caller = await caller_of(request, connection)
+
+    async with unit_of_work(request.app.state.pool, before=recognise) as connection:
+        assert caller is not None  # noqa: S101 - recognised before
         yield Posting(request=request, connection=connection, caller=caller, now=datetime.now(UTC), key=idempotency_key)
 
 

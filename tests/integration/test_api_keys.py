@@ -292,3 +292,17 @@ async def test_the_commands_rotate_and_list_keys_and_print_the_new_one_alone(
     assert states[str(gone_id)].endswith("revoked")
     assert states[str(ended_id)].endswith("expired")
     assert sum(line.endswith("works") for line in lines) == 2
+
+
+async def test_a_key_that_is_none_has_no_transaction_begun_and_leaves_its_connection_free(app: Litestar) -> None:
+    pool: Pool = app.state.pool
+    asked: list[str] = []
+    connections = [await pool.acquire() for _ in range(pool.get_size())]
+    for connection in connections:
+        connection.add_query_logger(lambda query: asked.append(query.query.split()[0].lower()))
+        await pool.release(connection)
+    async with client_of(app, Authorization="Bearer nobody") as client:
+        statuses = [(await client.post("/api/v1/visits", json={})).status_code for _ in range(2 * pool.get_size())]
+    assert set(statuses) == {401}
+    assert set(asked) == {"select"}
+    assert pool.get_idle_size() == pool.get_size()
