@@ -19,8 +19,6 @@ from tools.mutation.trials import ROOT, Trial, Verdict, is_possible, tests_for, 
 
 DOMAIN = ROOT / "scheduler" / "domain"
 
-# A mutant's tests may take so many times what they take without it, and this on top for starting.
-PATIENCE, START_SECONDS = 10.0, 30.0
 POLL_SECONDS = 0.02
 
 MISSED: frozenset[Verdict] = frozenset({"survived", "no test"})
@@ -54,8 +52,7 @@ def try_all(mutants: Sequence[Mutant], files: Sequence[Path], tests: Sequence[st
         while len(running) < at_once and (following := next(waiting, None)):
             number, mutant = following
             if chosen := tests_for(mutant, coverage):
-                patience = START_SECONDS + PATIENCE * sum(coverage.seconds[test] for test in chosen)
-                running[number] = Trial(mutant, chosen, patience)
+                running[number] = Trial(mutant, chosen)
             else:
                 verdicts[number] = "no test"
         for number, trial in list(running.items()):

@@ -5,7 +5,6 @@ first, and the first that fails has noticed it. One that takes far longer than w
 """
 
 import ast
-import contextlib
 import gc
 import importlib.abc
 import importlib.machinery
@@ -29,6 +28,9 @@ Verdict = Literal["noticed", "too slow", "survived", "no test"]
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = ["-q", "-x", "--noconftest", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+
+# A test may take so many times what it takes without the mistake, and this on top; importing everything, this alone.
+PATIENCE, LEAST_SECONDS = 10.0, 20.0
 
 # A function by its file and its name.
 Key = tuple[str, str]
@@ -99,8 +101,8 @@ def watch(files: Sequence[Path], tests: Sequence[str]) -> Coverage:
     return Coverage(watcher.callers, watcher.seconds)
 
 
-def tests_for(mutant: Mutant, coverage: Coverage) -> list[str]:
-    """Return the tests that could notice a mutant, the quickest first."""
+def tests_for(mutant: Mutant, coverage: Coverage) -> dict[str, float]:
+    """Return the tests that could notice a mutant, with the seconds that each takes, the quickest first."""
     file = str(mutant.path)
     outer = mutant.function.partition(".")[0] if mutant.function else None
     # A function inside a class or another function is noted by its own name.
@@ -113,7 +115,7 @@ def tests_for(mutant: Mutant, coverage: Coverage) -> list[str]:
         # A test may read a table and call nothing: one beside those that do, or any where none does.
         test_files = {_file(test) for test in found}
         found = {test for test in coverage.seconds if not test_files or _file(test) in test_files}
-    return sorted(found, key=lambda test: coverage.seconds[test])
+    return {test: coverage.seconds[test] for test in sorted(found, key=lambda test: coverage.seconds[test])}
 
 
 def _file(test: str) -> str:
@@ -123,28 +125,33 @@ def _file(test: str) -> str:
 class Trial:
     """A mutant that is being tried, in a process that was forked for it. Whoever forks has one thread alone."""
 
-    def __init__(self, mutant: Mutant, tests: Sequence[str], seconds: float) -> None:
+    def __init__(self, mutant: Mutant, tests: Mapping[str, float]) -> None:
         self.mutant = mutant
-        self._deadline = time.monotonic() + seconds
         self._child = os.fork()
         if self._child == 0:
-            os.setsid()
             os._exit(_notices(mutant, tests))
 
     def verdict(self) -> Verdict | None:
         """Return what came of it, or None while it runs."""
         done, status = os.waitpid(self._child, os.WNOHANG)
-        if done:
-            return "survived" if os.waitstatus_to_exitcode(status) == 0 else "noticed"
-        if time.monotonic() < self._deadline:
+        if not done:
             return None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._child, signal.SIGKILL)
-        os.waitpid(self._child, 0)
-        return "too slow"
+        code = os.waitstatus_to_exitcode(status)
+        return "survived" if code == 0 else "too slow" if code == -signal.SIGALRM else "noticed"
 
 
-def _notices(mutant: Mutant, tests: Sequence[str]) -> int:
+class _Alarm:
+    """A plugin that sets an alarm for each test, which ends the process where the test takes far longer than it did."""
+
+    def __init__(self, tests: Mapping[str, float]) -> None:
+        self._tests = tests
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        signal.setitimer(signal.ITIMER_REAL, LEAST_SECONDS + PATIENCE * self._tests[nodeid])
+
+
+def _notices(mutant: Mutant, tests: Mapping[str, float]) -> int:
+    signal.setitimer(signal.ITIMER_REAL, LEAST_SECONDS)
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
@@ -152,7 +159,7 @@ def _notices(mutant: Mutant, tests: Sequence[str]) -> int:
         del sys.modules[name]
     sys.meta_path.insert(0, _Mutated(mutant))
     _prepare_hypothesis()
-    return int(pytest.main([*OPTIONS, *tests]) != pytest.ExitCode.OK)
+    return int(pytest.main([*OPTIONS, *tests], plugins=[_Alarm(tests)]) != pytest.ExitCode.OK)
 
 
 def _prepare_hypothesis() -> None:
