@@ -29,6 +29,9 @@ hypothesis_settings.register_profile("nightly", max_examples=2000)
 # A test's data need not survive a crash, and these make a commit ten times as fast.
 UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
+# Tests that open many connections may run beside each other.
+ROOM = {"max_connections": "200"}
+
 
 class Databases(msgspec.Struct, frozen=True):
     """Databases of this run on one server. Their names begin with ``prefix``; the template is migrated.
@@ -79,7 +82,7 @@ class Server:
         self._folder = Path(tempfile.mkdtemp(prefix="scheduler-tests-"))
         self._folder.chmod(0o711)
         self._embedded = (
-            None if os.environ.get("DATABASE_URL") else postgres.start(self._folder, options=UNSAFE_AND_FAST)
+            None if os.environ.get("DATABASE_URL") else postgres.start(self._folder, options=UNSAFE_AND_FAST | ROOM)
         )
         server = self._embedded.dsn("postgres") if self._embedded else os.environ["DATABASE_URL"]
         self.databases = Databases(server, f"scheduler_test_{secrets.token_hex(4)}")
