@@ -2,7 +2,6 @@
 
 import html
 import re
-import statistics
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -157,7 +156,8 @@ async def test_an_invented_link_takes_as_long_as_an_old_one(
             began = time.perf_counter()
             assert (await browser.get(path)).status_code == 404
             taken.append(time.perf_counter() - began)
-    one, other = (statistics.median(taken) for taken in times.values())
+    # The least of each: whatever else the machine does only adds to it.
+    one, other = (min(taken) for taken in times.values())
     assert abs(one - other) < 0.25 * max(one, other)
     assert app.state.directory.clinics
 

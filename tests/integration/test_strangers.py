@@ -1,6 +1,5 @@
 """What somebody without a key can find out about patients by asking: whatever is true, the answer is the same."""
 
-import statistics
 import time
 from typing import Any
 
@@ -112,7 +111,10 @@ async def test_a_visit_without_its_version_or_a_key_is_nobodys_business(
 async def test_what_is_known_takes_no_longer_to_refuse_than_what_is_not(
     kind: str, public: httpx.AsyncClient, desk: httpx.AsyncClient, pool: Pool
 ) -> None:
-    """Medians of thirty of each, in turn. What a stranger could measure over a network is far coarser."""
+    """The least of thirty of each, in turn, for whatever else the machine does only adds to it.
+
+    What a stranger could measure over a network is far coarser.
+    """
     visit = (await book(desk, "follow-up", "2026-12-08T10:00:00-05:00")).json()
     await pool.execute("update visit_links set revoked_at = now()")
     token = visit["manage_url"].rpartition("/")[2]
@@ -128,5 +130,5 @@ async def test_what_is_known_takes_no_longer_to_refuse_than_what_is_not(
             began = time.perf_counter()
             await public.send(request)
             took[known].append(time.perf_counter() - began)
-    known, unknown = statistics.median(took[True]), statistics.median(took[False])
+    known, unknown = min(took[True]), min(took[False])
     assert 0.5 < known / unknown < 2, (known, unknown)
