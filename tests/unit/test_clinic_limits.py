@@ -181,6 +181,16 @@ def test_hours_that_make_a_day_are_one_window_and_no_longer() -> None:
     assert hours("06:01") == (WeeklyWindow(1, 360, 1200), WeeklyWindow(1, 1200, 1801))
 
 
+@pytest.mark.parametrize(
+    ("address", "right"),
+    [("desk@hill-street.example", True), ("Desk <desk@hill-street.example>", False), ("escritório@x.example", False)],
+)
+def test_the_desk_has_a_mailbox_that_every_server_can_write_to(address: str, *, right: bool) -> None:
+    text = changed('consent_wording_version = "1"', f'consent_wording_version = "1"\ndesk_email = "{address}"')
+    told = ["clinic.toml: messages.desk_email: is not an email address; write it like desk@example.com, without a name"]
+    assert problems(text) == ([] if right else told)
+
+
 @pytest.mark.parametrize("key", ["about", "badge"])
 def test_what_is_said_of_a_visit_type_at_all_is_said_in_every_language(key: str) -> None:
     def with_words(words: str) -> list[str]:

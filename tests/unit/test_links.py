@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from scheduler.domain.links import CANCELLED_FOR, form_key, hash_token, link_hash, manage_url, opens_until, token_of
+from scheduler.domain.links import form_key, hash_token, link_hash, manage_url, opens_until, token_of
 from scheduler.domain.own_visits import LastChange, look_at, texting
 from scheduler.domain.patients import Patient
 from scheduler.domain.visits import Status, Visit
@@ -119,7 +119,7 @@ def test_a_link_opens_until_the_end_of_the_day_after_the_visit_wherever_it_moves
 
 def test_a_cancelled_visit_is_shown_for_thirty_days_more() -> None:
     visit = make_visit("cancelled", status_changed_at=START - timedelta(days=3))
-    assert opens_until(visit, NEW_YORK) == visit.status_changed_at + CANCELLED_FOR
+    assert opens_until(visit, NEW_YORK) == visit.status_changed_at + timedelta(days=30)
 
 
 @pytest.mark.parametrize(
