@@ -32,7 +32,8 @@ CANCEL_MEANS_VISIT_WITHIN = timedelta(hours=72)
 _WHOLE: dict[Meaning, frozenset[str]] = {
     "stop": frozenset({
         "stop", "stop all", "stopall", "unsubscribe", "end", "quit", "revoke", "optout", "opt out", "cancel",
-        "alto", "parar", "pare", "baja", "dar de baja", "darme de baja", "basta", "no mas", "cancelar",
+        "stop it", "stop this", "stop texts", "stop messages", "no texts", "no messages",
+        "alto", "parar", "pare", "baja", "dar de baja", "darme de baja", "basta", "ya basta", "no mas", "cancelar",
     }),
     "start": frozenset({"start", "unstop"}),
     "help": frozenset({"help", "info", "ayuda"}),

@@ -28,7 +28,7 @@ NOW = datetime(2026, 11, 23, 15, tzinfo=UTC)
 WORDS = {
     "stop": """
         STOP|stop|Stop.|STOP!!|stop all|StopAll|UNSUBSCRIBE|end|Quit|REVOKE|optout|opt out|Opt-out|cancel|CANCEL
-        Cancelar|cancelar.|alto|PARAR|baja|no mas|No más|stop please|Please stop|Stop now, thanks
+        Cancelar|cancelar.|alto|PARAR|baja|no mas|No más|stop please|Please stop|Stop now, thanks|Stop it!
         please stop texting me|Do not text this number again|don't text me|dont text me|DON’T TEXT ME|no more texts
         take me off your list|No me escriban más|por favor no me manden mensajes|unsubscribe me|cancel please""",
     "start": "START|start|Unstop|start please",
@@ -68,7 +68,8 @@ def test_words_mean_what_people_mean_by_them(text: str, meaning: str) -> None:
 ALONE: dict[Meaning, str] = {
     "stop": """
         stop|stop all|stopall|unsubscribe|end|quit|revoke|optout|opt out|cancel
-        alto|parar|pare|baja|dar de baja|darme de baja|basta|no más|cancelar""",
+        stop it|stop this|stop texts|stop messages|no texts|no messages
+        alto|parar|pare|baja|dar de baja|darme de baja|basta|ya basta|no más|cancelar""",
     "start": "start|unstop",
     "help": "help|info|ayuda",
     "confirm": "c|confirm|confirmed|confirmo|confirmar|confirmado|confirmada|y|yes|yep|sí|ok|okay|1|👍|✅|👌",
