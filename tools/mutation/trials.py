@@ -10,6 +10,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
+import resource
 import signal
 import sys
 import time
@@ -31,6 +32,9 @@ OPTIONS = ["-q", "-x", "--noconftest", "-p", "no:cacheprovider", "-W", "ignore::
 
 # A test may take so many times what it takes without the mistake, and this on top; importing everything, this alone.
 PATIENCE, LEAST_SECONDS = 10.0, 20.0
+
+# One that never ends may collect something meanwhile, and the machine is not to be short of memory for it.
+MOST_BYTES = 4 * 1024**3
 
 # A function by its file and its name.
 Key = tuple[str, str]
@@ -152,6 +156,7 @@ class _Alarm:
 
 def _notices(mutant: Mutant, tests: Mapping[str, float]) -> int:
     signal.setitimer(signal.ITIMER_REAL, LEAST_SECONDS)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
