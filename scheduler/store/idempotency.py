@@ -5,10 +5,10 @@ from uuid import UUID
 import msgspec
 
 from scheduler.store.connections import Connection
-from scheduler.store.rows import to_struct
+from scheduler.store.locks import idempotency_lock
 
 
-class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class StoredAnswer(msgspec.Struct, frozen=True):
     """The first answer under a key, and the hash of the request that it answered."""
 
     request_hash: bytes
@@ -17,24 +17,33 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-async def fetch_answer(connection: Connection, clinic_id: UUID, caller: str, key: str) -> StoredAnswer | None:
+async def take_key(connection: Connection, clinic_id: UUID, caller: str, key: str) -> tuple[bool, StoredAnswer | None]:
+    """Take the lock of a key until the transaction ends; return whether nobody else has it, and what it was answered.
+
+    An answer that was committed in the instant in which the lock was taken is not seen here; ``store_answer`` will.
+    """
     row = await connection.fetchrow(
-        """select request_hash, status, headers, body from idempotency_keys
-        where clinic_id = $1 and caller = $2 and key = $3 and created_at > now() - interval '24 hours'""",
+        """select taken, request_hash, status, headers, body
+        from (select pg_try_advisory_xact_lock($4) as taken) as lock left join idempotency_keys
+            on clinic_id = $1 and caller = $2 and key = $3 and created_at > now() - interval '24 hours'""",
         clinic_id,
         caller,
         key,
+        idempotency_lock(clinic_id, caller, key),
     )
-    return to_struct(row, StoredAnswer) if row else None
+    assert row is not None  # noqa: S101 - there is one with or without an answer
+    taken, *answer = row
+    return taken, StoredAnswer(*answer) if answer[0] is not None else None
 
 
-async def store_answer(connection: Connection, clinic_id: UUID, caller: str, key: str, answer: StoredAnswer) -> None:
-    """Keep an answer for 24 hours; one that is older and not yet purged makes way."""
-    await connection.execute(
-        """insert into idempotency_keys (clinic_id, caller, key, request_hash, status, headers, body)
+async def store_answer(connection: Connection, clinic_id: UUID, caller: str, key: str, answer: StoredAnswer) -> bool:
+    """Keep an answer for 24 hours, or return False where another one is kept; one that is older makes way."""
+    stored = await connection.execute(
+        """insert into idempotency_keys as kept (clinic_id, caller, key, request_hash, status, headers, body)
         values ($1, $2, $3, $4, $5, $6, $7)
         on conflict (clinic_id, caller, key) do update set request_hash = excluded.request_hash,
-            status = excluded.status, headers = excluded.headers, body = excluded.body, created_at = now()""",
+                status = excluded.status, headers = excluded.headers, body = excluded.body, created_at = now()
+            where kept.created_at <= now() - interval '24 hours'""",
         clinic_id,
         caller,
         key,
@@ -43,6 +52,7 @@ async def store_answer(connection: Connection, clinic_id: UUID, caller: str, key
         answer.headers,
         answer.body,
     )
+    return stored == "INSERT 0 1"
 
 
 async def purge_answers(connection: Connection) -> None:

@@ -33,10 +33,9 @@ async def lock_sender(connection: Connection, phone: str) -> None:
     )
 
 
-async def try_lock_idempotency_key(connection: Connection, clinic_id: UUID, caller: str, key: str) -> bool:
-    """Take the key's lock, or return False at once where another transaction holds it."""
-    number = _lock_number("idempotency", clinic_id, caller, key)
-    return await connection.fetchval("select pg_try_advisory_xact_lock($1)", number)
+def idempotency_lock(clinic_id: UUID, caller: str, key: str) -> int:
+    """Return the number of a key's lock, which nobody waits for (``store/idempotency``)."""
+    return _lock_number("idempotency", clinic_id, caller, key)
 
 
 async def try_lock_alerts(connection: Connection, clinic_id: UUID) -> bool:
@@ -61,30 +60,28 @@ async def lock_clinic(connection: Connection, clinic_id: UUID, *, exclusive: boo
 
 
 async def try_lock_days(connection: Connection, clinic_id: UUID, days: Iterable[date]) -> bool:
-    """Take the locks of ``lock_days`` if that needs no waiting; return False, holding none, where it does."""
+    """Hold the clinic's hours still and take its days, if that needs no waiting; else return False.
+
+    They are behind a savepoint called ``placement``: rolling back to it gives the locks back, so that a refused booking
+    can look for alternatives without making the others wait. Where it returns False some of them may be held, until
+    ``release_days`` or ``lock_days``.
+    """
     await connection.execute("savepoint placement")
     clinic, *numbers = _clinic_and_days(clinic_id, days)
-    taken = await connection.fetchval(
+    return await connection.fetchval(
         """select pg_try_advisory_xact_lock_shared($1)
             and (select bool_and(pg_try_advisory_xact_lock(number)) from unnest($2::bigint[]) as number)""",
         clinic,
         numbers,
     )
-    if not taken:
-        await release_days(connection)
-    return taken
 
 
 async def lock_days(connection: Connection, clinic_id: UUID, days: Iterable[date]) -> None:
-    """Hold the clinic's hours still and take its days, behind a savepoint called ``placement``.
-
-    Rolling back to the savepoint gives the locks back, so that a refused booking can look for alternatives
-    without making the others wait.
-    """
+    """Wait for what ``try_lock_days`` did not get. Nobody waits while they hold a part of it."""
     clinic, *numbers = _clinic_and_days(clinic_id, days)
     waits = [f"select pg_advisory_xact_lock_shared({clinic})"]
     waits += [f"select pg_advisory_xact_lock({number})" for number in numbers]
-    await connection.execute(f"savepoint placement; {'; '.join(waits)}")
+    await connection.execute(f"rollback to savepoint placement; {'; '.join(waits)}")
 
 
 def _clinic_and_days(clinic_id: UUID, days: Iterable[date]) -> list[int]:
@@ -92,5 +89,5 @@ def _clinic_and_days(clinic_id: UUID, days: Iterable[date]) -> list[int]:
 
 
 async def release_days(connection: Connection) -> None:
-    """Undo what was done since ``lock_days`` and give its locks back."""
+    """Undo what was done since ``try_lock_days`` and give the locks back."""
     await connection.execute("rollback to savepoint placement")

@@ -14,8 +14,7 @@ from litestar.params import HeaderParameter
 
 from scheduler.errors import FieldError, IdempotencyInFlight, IdempotencyKeyReused, InvalidRequest
 from scheduler.store.connections import Connection
-from scheduler.store.idempotency import StoredAnswer, fetch_answer, store_answer
-from scheduler.store.locks import try_lock_idempotency_key
+from scheduler.store.idempotency import StoredAnswer, store_answer, take_key
 from scheduler.store.units import unit_of_work
 from scheduler.web.callers import Caller, caller_of
 
@@ -88,10 +87,10 @@ async def answer_once(
     if not keep:
         return await produce()
     clinic_id, name = caller.clinic.id, caller.identity
-    if not await try_lock_idempotency_key(connection, clinic_id, name, key):
+    free, stored = await take_key(connection, clinic_id, name, key)
+    if not free:
         raise IdempotencyInFlight
     request_hash = await _hash(posting.request)
-    stored = await fetch_answer(connection, clinic_id, name, key)
     if stored is not None:
         if stored.request_hash != request_hash:
             raise IdempotencyKeyReused
@@ -105,7 +104,8 @@ async def answer_once(
     body = msgspec.json.encode(response.content) if response.content is not None else b""
     headers = {name: str(value) for name, value in response.headers.items()}
     answer = StoredAnswer(request_hash=request_hash, status=response.status_code or 200, headers=headers, body=body)
-    await store_answer(connection, clinic_id, name, key, answer)
+    if not await store_answer(connection, clinic_id, name, key, answer):
+        raise IdempotencyInFlight
     return Response(body, status_code=answer.status, headers=headers, media_type="application/json")
 
 

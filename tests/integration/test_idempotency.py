@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import time_machine
 
+from scheduler.domain.clinics import Clinic
 from scheduler.store.connections import Pool
+from scheduler.store.idempotency import StoredAnswer, store_answer, take_key
 from tests.integration.requests import ASH, book_held, hold
 
 START = "2027-01-12T10:00:00-05:00"
@@ -47,6 +49,25 @@ async def test_fifty_at_once_make_one_booking_and_one_set_of_messages(desk: http
     assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
     assert await pool.fetchval("select count(*) from visits") == 1
     assert await pool.fetchval("select count(*) from messages where kind = 'booked'") == 2
+
+
+async def test_an_answer_that_was_kept_in_the_instant_before_is_not_written_over(pool: Pool, clinic: Clinic) -> None:
+    first, second = (StoredAnswer(bytes(32), 201, {"ETag": tag}, b"{}") for tag in "12")
+    async with pool.acquire() as connection:
+        assert await store_answer(connection, clinic.id, "key:desk", "one", first)
+        assert not await store_answer(connection, clinic.id, "key:desk", "one", second)
+        assert await take_key(connection, clinic.id, "key:desk", "one") == (True, first)
+        assert await take_key(connection, clinic.id, "key:desk", "another") == (True, None)
+        await connection.execute("update idempotency_keys set created_at = created_at - interval '24 hours'")
+        assert await take_key(connection, clinic.id, "key:desk", "one") == (True, None)
+        assert await store_answer(connection, clinic.id, "key:desk", "one", second)
+        assert await take_key(connection, clinic.id, "key:desk", "one") == (True, second)
+
+
+async def test_a_key_that_somebody_has_is_not_waited_for(pool: Pool, clinic: Clinic) -> None:
+    async with pool.acquire() as first, pool.acquire() as second, first.transaction():
+        assert await take_key(first, clinic.id, "key:desk", "one") == (True, None)
+        assert await take_key(second, clinic.id, "key:desk", "one") == (False, None)
 
 
 async def test_a_refusal_is_not_kept_because_it_changed_nothing(desk: httpx.AsyncClient) -> None:
