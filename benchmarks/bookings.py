@@ -1,9 +1,11 @@
 """Bookings: how many a second, against the database's share of them, and how long one takes after many years."""
 
+import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -16,15 +18,20 @@ from benchmarks.recording import CLIENTS, Script, make_script, record
 from benchmarks.samples import Pair, alternate
 from benchmarks.stage import Site, Stage, clinic_of, filling, web
 from scheduler.app import create_app
+from tests.acceptance.processes import Started
 
-# Enough for pgbench, the faster of the two, over all seconds of one run.
-_BOOKINGS = 6000
+# Nearly as many as there is room for, and as many of them as pgbench, the faster of the two, needs for one run.
+BOOKINGS = 9_500
+_RECORDED = 4_500
 _DAYS = 70
 _SECONDS = 2
 
-# Bookings before those that count: while they are recorded, and in one second over 16 connections at most.
+# Bookings before those that count while they are recorded, and seconds before those that count over HTTP.
 _WARM_UP = 200
-_FIRST = 1500
+_FIRST_SECONDS = 1
+
+# What is left to be booked must be so many times what was booked in a turn at most.
+_MARGIN = 1.5
 
 # A median of one answer after the other needs fewer seconds, in which one connection makes so many at most.
 _MEDIAN_SECONDS = 1
@@ -76,18 +83,50 @@ def requests(site: Site, wishes: Sequence[Wish]) -> list[bytes]:
 
 async def measure_rate(stage: Stage, repeats: int) -> list[Pair]:
     """B1."""
-    site, wishes = await with_wishes(stage, _BOOKINGS)
-    script = await recorded(stage, site, wishes)
-    ours, beside = partial(rate_over_http, stage, site, wishes), partial(rate_of_statements, stage, site, script)
-    return [await alternate(repeats, ours, beside)]
+    site, wishes = await with_wishes(stage, BOOKINGS)
+    script = await recorded(stage, site, wishes[:_RECORDED])
+    async with bookers(stage, site, wishes) as ours:
+        return [await alternate(repeats, ours, partial(rate_of_statements, stage, site, script))]
 
 
-async def rate_over_http(stage: Stage, site: Site, wishes: Sequence[Wish]) -> float:
-    """Return bookings per second over 16 connections, on a copy of the site."""
-    async with copied(stage, site) as copy, web(copy) as process:
-        await drive(process.url, requests(copy, wishes[:_FIRST]), connections=16, seconds=1, once=True)
-        left = requests(copy, wishes[_FIRST:])
-        return (await drive(process.url, left, connections=16, seconds=_SECONDS, once=True)).per_second
+@asynccontextmanager
+async def bookers(
+    stage: Stage, site: Site, wishes: Sequence[Wish], *, processes: int = 1, connections: int = 16
+) -> AsyncGenerator[Callable[[], Coroutine[Any, Any, float]]]:
+    """Yield what measures bookings per second over so many connections, shared between web processes.
+
+    They are all on one copy of the site, for as long as there is enough left to be booked; then on another.
+    """
+    share = max(1, connections // processes)
+    webs: list[Started] = []
+    left: list[list[bytes]] = []
+    most = 0.0
+
+    async def turn(seconds: int) -> float:
+        nonlocal most
+        answered = await asyncio.gather(
+            *(
+                drive(each.url, part, connections=share, seconds=seconds, once=True)
+                for each, part in zip(webs, left, strict=True)
+            )
+        )
+        for part, one in zip(left, answered, strict=True):
+            del part[: one.answers + share]
+            most = max(most, one.per_second * _SECONDS)
+        return sum(each.per_second for each in answered)
+
+    async with AsyncExitStack() as running:
+
+        async def rate() -> float:
+            if not webs or min(map(len, left)) < _MARGIN * most:
+                await running.aclose()
+                copy = await running.enter_async_context(copied(stage, site))
+                webs[:] = [await running.enter_async_context(web(copy)) for _ in range(processes)]
+                left[:] = [requests(copy, wishes[number::processes]) for number in range(processes)]
+                await turn(_FIRST_SECONDS)
+            return await turn(_SECONDS)
+
+        yield rate
 
 
 async def rate_of_statements(stage: Stage, site: Site, script: Script) -> float:

@@ -6,14 +6,12 @@ import click
 import msgspec
 
 from benchmarks import workload
-from benchmarks.bookings import with_wishes
+from benchmarks.bookings import BOOKINGS, bookers, with_wishes
 from benchmarks.load import drive
-from benchmarks.processes import bookings_rate, looks_rate
+from benchmarks.processes import looks_rate
 from benchmarks.slots import Looks, all_therapists, median, one_therapist
 from benchmarks.stage import Stage, web
 from tests.acceptance.processes import Started
-
-_WISHES = 5_000
 
 
 async def show(stage: Stage) -> None:
@@ -46,14 +44,17 @@ async def _by_horizon(stage: Stage) -> None:
 
 async def _by_clients(stage: Stage) -> None:
     click.echo("at once    looks/s of 1 process    of 2    bookings/s of 1    of 2")
-    site, wishes = await with_wishes(stage, _WISHES)
+    site, wishes = await with_wishes(stage, BOOKINGS)
     looks = Looks(one_therapist(site))
     for connections in (2, 4, 16, 64):
         async with web(site) as first, web(site) as second:
             for process in (first, second):
                 await drive(process.url, looks.more(), connections=16, seconds=1)
             seen = [await looks_rate(some, looks, connections=connections) for some in ([first], [first, second])]
-        booked = [await bookings_rate(stage, site, wishes, number, connections=connections) for number in (1, 2)]
+        booked: list[float] = []
+        for number in (1, 2):
+            async with bookers(stage, site, wishes, processes=number, connections=connections) as rate:
+                booked.append(await rate())
         click.echo(f"{connections:7} {seen[0]:23.0f} {seen[1]:7.0f} {booked[0]:18.0f} {booked[1]:7.0f}")
 
 

@@ -27,13 +27,12 @@ from tests.simulators.twilio_shapes import ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER
 
 _COMING_DUE = 20_000
 _FOR_A_RATE = 5_000
-_FOR_TWO_WORKERS = 2_500
 _TO_A_PROVIDER = 2_000
 _PROVIDER_SECONDS = 0.1
 
 # From when messages are planned until they come due; a worker that was just started has settled down by then. A busy
 # machine may need more time to write them.
-_AHEAD = (timedelta(seconds=3), timedelta(seconds=20), timedelta(seconds=60))
+_AHEAD = (timedelta(seconds=2), timedelta(seconds=20), timedelta(seconds=60))
 
 # Nothing of this takes so long, unless something is wrong.
 _GIVE_UP_SECONDS = 120.0
@@ -78,7 +77,7 @@ async def measure_dispatch(stage: Stage, repeats: int) -> list[Pair]:
 
 async def measure_two_workers(stage: Stage, repeats: int) -> list[Pair]:
     """The messages of W3."""
-    site, people = await with_visits(stage, _FOR_TWO_WORKERS)
+    site, people = await with_visits(stage, _FOR_A_RATE)
 
     async def rate(workers: int) -> float:
         seconds, _ = await dispatched(stage, site, people, workers=workers)

@@ -6,24 +6,22 @@ import signal
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
 import aiohttp
 
-from benchmarks.bookings import Wish, copied, requests, with_wishes
+from benchmarks.bookings import BOOKINGS, bookers, with_wishes
 from benchmarks.load import LoadFailed, drive
 from benchmarks.memory import memory_of
 from benchmarks.samples import Pair, Samples, alternate
 from benchmarks.slots import Looks, one_therapist
-from benchmarks.stage import ROOT, Site, Stage, web
+from benchmarks.stage import ROOT, Stage, web
 from tests.acceptance.processes import Started, free_port
 
 _REQUESTS = 100_000
 _PARTS = 5
 _SECONDS = 2
-_WISHES = 5_000
 
 
 async def measure_memory(stage: Stage, _repeats: int) -> list[Pair]:
@@ -48,17 +46,15 @@ async def measure_start(_stage: Stage, repeats: int) -> list[Pair]:
 
 async def measure_two(stage: Stage, repeats: int) -> list[Pair]:
     """The slots and the bookings of W3."""
-    site, wishes = await with_wishes(stage, _WISHES)
+    site, wishes = await with_wishes(stage, BOOKINGS)
     looks = Looks(one_therapist(site))
     async with web(site) as first, web(site) as second:
         for process in (first, second):
             await drive(process.url, looks.more(), connections=16, seconds=1)
         both, one = partial(looks_rate, [first, second], looks), partial(looks_rate, [first], looks)
         slots = await alternate(repeats, both, one)
-    bookings = await alternate(
-        repeats, partial(bookings_rate, stage, site, wishes, 2), partial(bookings_rate, stage, site, wishes, 1)
-    )
-    return [slots, bookings]
+    async with bookers(stage, site, wishes, processes=2) as both, bookers(stage, site, wishes) as one:
+        return [slots, await alternate(repeats, both, one)]
 
 
 async def looks_rate(processes: Sequence[Started], looks: Looks, *, connections: int = 16) -> float:
@@ -67,25 +63,6 @@ async def looks_rate(processes: Sequence[Started], looks: Looks, *, connections:
     answered = await asyncio.gather(
         *(drive(each.url, looks.more(), connections=share, seconds=_SECONDS) for each in processes)
     )
-    return sum(each.per_second for each in answered)
-
-
-async def bookings_rate(
-    stage: Stage, site: Site, wishes: Sequence[Wish], processes: int, *, connections: int = 16
-) -> float:
-    """Return bookings per second over so many connections, shared between processes; each has one at least."""
-    async with copied(stage, site) as copy, AsyncExitStack() as stack:
-        webs = [await stack.enter_async_context(web(copy)) for _ in range(processes)]
-        parts = [requests(copy, wishes[number::processes]) for number in range(processes)]
-        warm_up, share = 1500 // processes, max(1, connections // processes)
-        for each, part in zip(webs, parts, strict=True):
-            await drive(each.url, part[:warm_up], connections=share, seconds=1, once=True)
-        answered = await asyncio.gather(
-            *(
-                drive(each.url, part[warm_up:], connections=share, seconds=_SECONDS, once=True)
-                for each, part in zip(webs, parts, strict=True)
-            )
-        )
     return sum(each.per_second for each in answered)
 
 
