@@ -30,9 +30,10 @@ _FOR_A_RATE = 5_000
 _TO_A_PROVIDER = 2_000
 _PROVIDER_SECONDS = 0.1
 
-# From when messages are planned until they come due; a worker that was just started has settled down by then. A busy
-# machine may need more time to write them.
-_AHEAD = (timedelta(seconds=2), timedelta(seconds=20), timedelta(seconds=60))
+# From when messages are planned until they come due, of so many a second; a worker that was just started has settled
+# down by then. A busy machine may need more time to write them.
+_LEAST_AHEAD, _WRITTEN_A_SECOND = 3.0, 2_000
+_MORE_TIME = (1, 4, 16)
 
 # Nothing of this takes so long, unless something is wrong.
 _GIVE_UP_SECONDS = 120.0
@@ -167,8 +168,9 @@ async def claimed(stage: Stage, site: Site, people: Sequence[Someone]) -> float:
 async def come_due(site: Site, people: Sequence[Someone]) -> datetime:
     """Plan a reminder to each, all of them for one moment, and return that moment once it has come."""
     clinic_id = (await clinic_of(site)).id
-    for ahead in _AHEAD:
-        due = datetime.now(UTC) + ahead
+    ahead = timedelta(seconds=max(_LEAST_AHEAD, len(people) / _WRITTEN_A_SECOND))
+    for more in _MORE_TIME:
+        due = datetime.now(UTC) + more * ahead
         async with filling(site) as connection:
             await connection.execute("truncate messages cascade")
             await connection.copy_records_to_table(
@@ -180,7 +182,7 @@ async def come_due(site: Site, people: Sequence[Someone]) -> datetime:
         if wait > 0:
             await asyncio.sleep(wait)
             return due
-    raise LoadFailed(f"planning so many messages took longer than {_AHEAD[-1]}")
+    raise LoadFailed(f"planning so many messages took longer than {_MORE_TIME[-1] * ahead}")
 
 
 def _planned(one: Someone, due: datetime) -> Iterator[object]:

@@ -26,6 +26,9 @@ from scheduler.store.units import unit_of_work
 # which a text may have to wait where the patient is.
 AHEAD = timedelta(hours=36)
 
+# After an outage every reminder of a day may be missing, and not all of them are to be kept in memory.
+_WRITTEN_AT_ONCE = 200
+
 # How often that is looked at; the page of health calls it late after twice as long.
 PLAN_SECONDS = 60
 
@@ -67,15 +70,26 @@ async def plan_ahead(connection: Connection, clinic: Clinic, *, now: datetime) -
     until = now + timedelta(minutes=max((rung.lead_minutes for rung in ladder), default=0)) + AHEAD
     planned: list[PlannedMessage] = []
     off: list[tuple[UUID, str]] = []
+    added = voided = 0
+
+    async def write() -> None:
+        nonlocal added, voided
+        if off:
+            await void_reminders(connection, clinic.id, off, now)
+        await add_messages(connection, clinic.id, planned)
+        added, voided = added + len(planned), voided + len(off)
+        planned.clear()
+        off.clear()
+
     async for ahead in fetch_visits_ahead(connection, clinic.id, after=now, until=until):
-        voided = _off(clinic, ahead)
-        off += voided.items()
-        known = {reminder.dedupe_key for reminder in ahead.reminders if reminder.id not in voided}
+        unwanted = _off(clinic, ahead)
+        off += unwanted.items()
+        known = {reminder.dedupe_key for reminder in ahead.reminders if reminder.id not in unwanted}
         missing = plan_reminders(clinic, ahead.visit, ahead.patient, now, known=known)
         planned += [message for message in missing if message.not_before <= now + AHEAD]
-    if off:
-        await void_reminders(connection, clinic.id, off, now)
-    await add_messages(connection, clinic.id, planned)
+        if len(planned) + len(off) >= _WRITTEN_AT_ONCE:
+            await write()
+    await write()
     await note_run(connection, clinic.id, PLANNER, now)
     for visit_id, patient_id in await list_forgotten(connection, clinic.id, now):
         _log.error("visit.forgotten", visit_id=str(visit_id))
@@ -83,9 +97,9 @@ async def plan_ahead(connection: Connection, clinic: Clinic, *, now: datetime) -
             connection, clinic.id, kind="not-reminded", subject_id=visit_id, visit_id=visit_id, patient_id=patient_id,
             reason=_FORGOTTEN, now=now,
         )  # fmt: skip
-    if off or planned:
-        _log.info("reminders.planned", clinic=clinic.code, added=len(planned), voided=len(off))
-    return len(planned)
+    if added or voided:
+        _log.info("reminders.planned", clinic=clinic.code, added=added, voided=voided)
+    return added
 
 
 def _off(clinic: Clinic, ahead: VisitAhead) -> dict[UUID, str]:

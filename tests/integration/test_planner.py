@@ -17,6 +17,7 @@ from scheduler.services.planner import plan_ahead, plan_everywhere
 from scheduler.store.clinics import update_clinic
 from scheduler.store.connections import Pool
 from scheduler.store.planner import count_forgotten
+from tests.integration.bulk import add_visits
 from tests.integration.requests import ASH, JO, act, book, messages_of
 from tests.integration.sending import send_all, states
 from tests.simulators.twilio import TwilioSimulator
@@ -93,6 +94,20 @@ async def test_planners_side_by_side_and_over_again_plan_once(
     for _ in range(3):
         await asyncio.gather(*(plan_everywhere(pool, [clinic], now=before(25)) for _ in range(5)))
     assert await pool.fetch(rows) == planned
+
+
+async def test_every_reminder_of_a_busy_day_is_planned_though_not_all_are_written_at_once(
+    pool: Pool, clinic: Clinic
+) -> None:
+    await add_visits(pool, clinic, 450, starts_at=VISIT_AT)
+    assert [await plan(pool, clinic, before(25)) for _ in range(2)] == [450, 0]
+    changed = await with_ladder(pool, clinic, Reminder(template="reminder_24h", channel="sms", lead_minutes=12 * 60))
+    assert [await plan(pool, changed, before(25)) for _ in range(2)] == [450, 0]
+    counted = await pool.fetch(
+        """select state, lead_minutes, count(*) as rows, count(distinct visit_id) as visits from messages
+        group by state, lead_minutes order by state"""
+    )
+    assert [tuple(row) for row in counted] == [("cancelled", 24 * 60, 450, 450), ("pending", 12 * 60, 450, 450)]
 
 
 async def test_a_planner_that_finds_another_at_work_leaves_it_to_that_one(
