@@ -17,6 +17,7 @@ def make_address(mailbox: str, name: str = "") -> Address | None:
     """Return ``local@domain`` as an address, or None where it is none or plain SMTP cannot carry it."""
     try:
         address = Address(display_name=name, addr_spec=mailbox)
-    except (ValueError, IndexError, MessageError):  # what the standard library's parser raises for nonsense
+    # What the standard library's parser raises for nonsense, by its own mistakes as well.
+    except (ValueError, IndexError, AttributeError, NameError, MessageError):
         return None
     return address if address.domain and mailbox.isascii() else None

@@ -60,9 +60,9 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         )  # fmt: skip
         assert response.status_code == 200, response.text
 
-    async def decide(self, name: str, value: bool) -> None:
+    async def decide(self, name: str, value: Any) -> None:
         """Let the clinic decide something else than its file says, and the process hear of it."""
-        statement = "update clinics set settings = jsonb_set(settings, array[$1], to_jsonb($2::boolean))"
+        statement = "update clinics set settings = jsonb_set(settings, array[$1], $2::jsonb)"
         await self.pool.execute(statement, name, value)
         await self.pool.execute(f"select pg_notify('{APPLIED}', '')")
 

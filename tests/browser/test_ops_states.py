@@ -32,12 +32,11 @@ Look = Callable[[str, str, int], Awaitable[None]]
 async def texts_at_any_hour(site: Site) -> AsyncGenerator[None]:
     """Let the clinic's texts leave whenever this test runs, by night as well."""
     before = await site.pool.fetchval("select settings -> 'text_window' from clinics")
-    change = "update clinics set settings = jsonb_set(settings, '{text_window}', $1::jsonb)"
-    await site.pool.execute(change, [0, 1440])
+    await site.decide("text_window", [0, 1440])
     try:
         yield
     finally:
-        await site.pool.execute(change, before)
+        await site.decide("text_window", before)
 
 
 async def text_is(site: Site, link: Link, state: str) -> str:

@@ -18,6 +18,9 @@ SOON = 1_000
 
 HERE, SURE = re.compile("s-here"), re.compile("s-sure")
 
+# It is between nine and ten where the clinic is when a run begins, and the hour may turn before it ends.
+CLOCK = r"(9|10):\d\d.AM"
+
 
 async def test_what_one_desk_does_the_other_sees_within_a_second_and_goes_on_typing(
     morning: Morning, open_board: OpenBoard
@@ -103,7 +106,7 @@ async def test_whoever_is_slower_sees_who_was_faster_in_place_and_keeps_the_word
     await expect(fast.locator("#did")).to_have_text("Moved.")
     await slow.get_by_role("button", name="Cancel the visit").click()
     await expect(slow.locator("#alert")).to_have_text(
-        re.compile(r"This visit was moved to 2:30.PM by B\.M\. at 9:\d\d.AM\. Nothing changed\.")
+        re.compile(rf"This visit was moved to 2:30.PM by B\.M\. at {CLOCK}\. Nothing changed\.")
     )
     await expect(slow.locator("#reason")).to_have_value("Ice on the road")
     await expect(slow.get_by_label("Weather or the building")).to_be_checked()
@@ -143,7 +146,7 @@ async def test_a_server_that_is_killed_is_missed_and_the_board_comes_back_by_its
     await live(page)
     await web.kill()
     await page.clock.run_for(35_000)
-    await expect(page.locator("#not-live")).to_have_text(re.compile(r"Not live\. Last updated 9:\d\d.AM\. Refresh"))
+    await expect(page.locator("#not-live")).to_have_text(re.compile(rf"Not live\. Last updated {CLOCK}\. Refresh"))
     await expect(page.locator("#live-words")).to_have_text("Not live")
     await morning.act("Micah", "confirm")
     again = await start("web", site.environment, site.log, port=port)
