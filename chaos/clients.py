@@ -127,8 +127,8 @@ class Clients:
         if slot is None:
             return
         wants = {"visit_type": slot["visit_type"], "starts_at": slot["starts_at"], "therapist": slot["therapist"]}
-        # Now and then several people are told of the same time at the same moment.
-        racers = 5 if chance.random() < 0.25 else 1
+        # Half the time several people are told of the same time at the same moment.
+        racers = 5 if chance.random() < 0.5 else 1
         await asyncio.gather(
             *(self._ask_to_book(name, line, chance, self._person(chance), wants) for _ in range(racers))
         )

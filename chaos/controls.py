@@ -32,7 +32,7 @@ class Control(NamedTuple):
 
 CONTROLS: dict[str, Control] = {
     "constraint-dropped": Control(
-        wrong="no-locks", sql=DROP_CONSTRAINT, faults=("slow-database",), found=("both keep",),
+        wrong="no-locks", sql=DROP_CONSTRAINT, latency=0.02, faults=("slow-database",), found=("both keep",),
     ),
     "lock-removed": Control(
         wrong="no-locks", latency=0.03, faults=("lose-answers",), found=("inside the absence",),
