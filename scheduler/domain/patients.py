@@ -46,6 +46,9 @@ CONSENT_METHODS: dict[ConsentMethod, str] = {
     "api": "given in another program, which holds the proof",
 }
 
+# How a box that a patient ticked as they booked is told from what the desk was told.
+BY_PAGE = "booking page"
+
 # What a patient may agree to, or not, over a channel: whatever is about their visits, reminders of them, or more texts
 # than one a visit. Who takes back the first is written to about nothing.
 Scope = Literal["visits", "reminders", "frequent"]

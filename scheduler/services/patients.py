@@ -232,7 +232,7 @@ async def _record_consent(
 ) -> tuple[Patient, Consent]:
     consent = await store.add_consent(
         connection, clinic.id, patient, channel=agreement.channel, granted=agreement.granted,
-        wording_version=agreement.wording_version, method=agreement.method, actor=actor.name,
+        wording_version=agreement.wording_version, method=agreement.method, actor=actor,
         scope=agreement.scope,
     )  # fmt: skip
     field = _TOLD_BY.get((agreement.channel, agreement.scope))

@@ -88,7 +88,7 @@ async def turn_reminders(
         granted=wanted,
         wording_version=clinic.settings.consent_wording_version,
         method=METHOD,
-        actor=actor.name,
+        actor=actor,
     )
     await add_audit_event(
         connection,

@@ -93,9 +93,9 @@ async def copy_consents(connection: Connection, clinic_id: UUID, gone: UUID, kep
     )
     await connection.execute(
         """insert into consents (clinic_id, id, patient_id, channel, scope, granted, address, language, wording_version,
-            method, actor, recorded_at)
+            method, actor, recorded_at, client_address, user_agent)
         select clinic_id, copies.new_id, $2, channel, scope, granted, address, language, wording_version, method, actor,
-            recorded_at
+            recorded_at, client_address, user_agent
         from consents join unnest($3::uuid[], $4::uuid[]) as copies (old_id, new_id) on id = old_id
         where clinic_id = $1""",
         clinic_id,

@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import Channel, Language
 from scheduler.domain.patients import Patient, PatientDetails, Scope, name_key
 from scheduler.ids import new_id, new_id_without_time
@@ -26,7 +27,8 @@ PATIENT_COLUMNS = f"""id, given_name, family_name, phone, email, birth_date, lan
     {_said("sms", "phone", "visits", "sms_consent")}, {_said("email", "email", "visits", "email_consent")},
     {_said("sms", "phone", "frequent", "frequent_texts")}"""
 
-_CONSENT_COLUMNS = "id, channel, scope, granted, address, language, wording_version, method, actor, recorded_at"
+_CONSENT_COLUMNS = """id, channel, scope, granted, address, language, wording_version, method, actor, recorded_at,
+    client_address, user_agent"""
 
 # The given name's part of a name_key, as its index has it.
 _GIVEN_KEY = r"split_part(name_key, E'\x1f', 2)"
@@ -36,7 +38,10 @@ _LAST = r"U&'\+10FFFF'"
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True):
-    """What a patient said about one channel, for which address, in which words, how, and to whom."""
+    """What a patient said about one channel, for which address, in which words, how, and to whom.
+
+    ``client_address`` and ``user_agent`` are of the browser in which they said it, None where it was none.
+    """
 
     id: UUID
     channel: Channel
@@ -48,6 +53,8 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     actor: str
     recorded_at: datetime
+    client_address: str | None = None
+    user_agent: str | None = None
 
 
 async def fetch_patient(
@@ -228,7 +235,7 @@ async def add_consent(
     granted: bool,
     wording_version: str,
     method: str,
-    actor: str,
+    actor: Actor,
     scope: Scope = "visits",
 ) -> Consent:
     """Append what a patient said about messages of a scope, for the address of the channel that they have now.
@@ -237,8 +244,8 @@ async def add_consent(
     """
     row = await connection.fetchrow(
         f"""insert into consents (clinic_id, id, patient_id, channel, scope, granted, address, language,
-            wording_version, method, actor)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning {_CONSENT_COLUMNS}""",
+            wording_version, method, actor, client_address, user_agent)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning {_CONSENT_COLUMNS}""",
         clinic_id,
         new_id(),
         patient.id,
@@ -249,7 +256,9 @@ async def add_consent(
         patient.language,
         wording_version,
         method,
-        actor,
+        actor.name,
+        actor.browser and actor.browser.address,
+        actor.browser and actor.browser.user_agent,
     )
     if row is None:
         raise LookupError("an insert always returns its row")

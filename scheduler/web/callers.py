@@ -19,6 +19,7 @@ from scheduler.services.directory import Directory
 from scheduler.store.api_keys import ApiKey, touch_api_key
 from scheduler.store.connections import Connection, Pool
 from scheduler.store.units import reading
+from scheduler.web.clients import browser_of
 from scheduler.web.headers import name_request
 from scheduler.web.requests import header_of
 
@@ -69,7 +70,10 @@ async def caller_of(request: Request[Any, Any, State], connection: Connection | 
     authorization = header_of(request, b"authorization")
     if authorization is None:
         clinic = directory.for_host(header_of(request, b"host") or "")
-        return Caller(clinic=clinic, actor=Actor(name="public", request_id=request_id), identity="public", scopes=None)
+        # Nobody agrees to anything by looking, which is what is asked for most.
+        browser = browser_of(request) if request.method != "GET" else None
+        actor = Actor(name="public", request_id=request_id, browser=browser)
+        return Caller(clinic=clinic, actor=actor, identity="public", scopes=None)
     kind, _, token = authorization.partition(" ")
     key = None
     if kind.lower() == "bearer":

@@ -1,4 +1,7 @@
-"""Which client a request comes from. Its address is counted by, as a keyed hash, and never logged or stored."""
+"""Which client a request comes from. Its address is counted by, as a keyed hash, and never logged.
+
+It is kept only with what a patient agrees to on a page.
+"""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -6,20 +9,37 @@ from typing import Any
 
 from litestar.connection import ASGIConnection
 
+from scheduler.domain.actors import Browser
+
 Address = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 # Whoever has an IPv6 address has the other 2^64 of its network as well.
 _IPV6_CLIENT = 64
 
+# Browsers need about half of it.
+_LONGEST_USER_AGENT = 200
+
 
 def client_of(request: ASGIConnection[Any, Any, Any, Any]) -> str:
     """Return the address that tells this request's client from others: an IPv4 address, or an IPv6 network."""
-    peer = request.client.host if request.client else ""
-    forwarded = b",".join(value for name, value in request.scope["headers"] if name == b"x-forwarded-for").decode(
-        "latin-1"
-    )
+    peer, forwarded = _path_of(request)
     return _name(peer, forwarded, request.app.state.settings.trusted_proxies)
+
+
+def browser_of(request: ASGIConnection[Any, Any, Any, Any]) -> Browser:
+    """Return where a patient's request comes from, for what they may agree to in it."""
+    peer, forwarded = _path_of(request)
+    said = b"".join(value for name, value in request.scope["headers"] if name == b"user-agent").decode("latin-1")
+    user_agent = "".join(filter(str.isprintable, said))[:_LONGEST_USER_AGENT]
+    address = find_client(peer, forwarded, request.app.state.settings.trusted_proxies)
+    return Browser(address=str(address), user_agent=user_agent)
+
+
+def _path_of(request: ASGIConnection[Any, Any, Any, Any]) -> tuple[str, str]:
+    peer = request.client.host if request.client else ""
+    forwarded = b",".join(value for name, value in request.scope["headers"] if name == b"x-forwarded-for")
+    return peer, forwarded.decode("latin-1")
 
 
 # A client comes back, and reading addresses takes longer than remembering them.

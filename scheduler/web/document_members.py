@@ -121,6 +121,8 @@ MEMBERS: dict[str, str] = {
     "consent_wording_version": "Of which version the words about texts are that patients are shown now",
     "created": "Whether the patient is new; false where they were on file",
     "granted": "Whether they agreed",
+    "client_address": "The internet address from which they said it, null where it was said elsewhere than on a page",
+    "user_agent": "What their browser calls itself, null where it was said elsewhere than on a page",
     "wording_version": "Of which version the words were that they were shown or told",
     "method": "How they said it",
     "scope": "Of which messages they spoke",

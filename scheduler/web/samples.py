@@ -150,6 +150,8 @@ SAMPLES: dict[str, Any] = {
     "version": 1,
     "visit_type": "eval-run",
     "wording_version": "2026-11",
+    "client_address": "203.0.113.7",
+    "user_agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15",
     "HistoryActor.kind": "key",
     "HistoryActor.name": "front desk",
     "PatientRecord.id": _PATIENT,

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import time_machine
 
+from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import Channel, Clinic
 from scheduler.domain.messages import PlannedMessage
 from scheduler.ids import new_id
@@ -60,7 +61,7 @@ async def consent(pool: Pool, clinic: Clinic, scope: Any, *, granted: bool = Tru
         assert patient is not None
         await add_consent(
             connection, clinic.id, patient, channel=channel, granted=granted, scope=scope, wording_version="2026-11",
-            method="phone", actor="front desk",
+            method="phone", actor=Actor(name="front desk"),
         )  # fmt: skip
 
 

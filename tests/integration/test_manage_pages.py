@@ -553,11 +553,13 @@ async def test_texts_are_turned_off_and_on_again_with_what_is_planned(
     assert {one["state"] for one in texts} == {"suppressed"}
     assert (await send(browser, visit, "preferences", texts="on")).status_code == 303
     said = await pool.fetch(
-        "select granted, method, actor, wording_version from consents where channel = 'sms' order by recorded_at, id"
+        """select granted, method, actor, wording_version, client_address from consents where channel = 'sms'
+        order by recorded_at, id"""
     )
     assert [tuple(one) for one in said[1:]] == [
-        (False, "private link", "patient", "2026-11"), (True, "private link", "patient", "2026-11"),
-    ]  # fmt: skip
+        (False, "private link", "patient", "2026-11", "127.0.0.1"),
+        (True, "private link", "patient", "2026-11", "127.0.0.1"),
+    ]
     reminders = [one for one in await messages_of(desk, visit) if (one["channel"], one["kind"]) == ("sms", "reminder")]
     assert {one["state"] for one in reminders} == {"pending"}
     await send(browser, visit, "preferences", texts="on")

@@ -10,10 +10,11 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from scheduler.domain.actors import SYSTEM
+from scheduler.domain.actors import SYSTEM, Actor, Browser
 from scheduler.domain.clinics import Clinic
+from scheduler.domain.own_visits import BY_LINK
 from scheduler.services.merging import merge
-from scheduler.services.patients import PatientChange
+from scheduler.services.patients import Agreement, PatientChange, record_consent
 from scheduler.settings import Settings
 from scheduler.store.connections import Pool
 from scheduler.store.merging import MOVED
@@ -115,10 +116,10 @@ async def test_the_old_id_name_and_phone_lead_to_the_patient(
 async def test_the_last_word_about_an_address_holds_and_every_proof_is_kept(
     records: Records, pool: Pool, clinic: Clinic, desk: httpx.AsyncClient
 ) -> None:
-    await desk.post(
-        f"/api/v1/patients/{records.gone}/consents",
-        json={"channel": "sms", "granted": False, "wording_version": "2026-11", "method": "phone"},
-    )
+    refused = Agreement(channel="sms", granted=False, wording_version="2026-11", method=BY_LINK)
+    patient = Actor(name="patient", browser=Browser(address="203.0.113.7", user_agent="Example Browser"))
+    async with pool.acquire() as connection, connection.transaction():
+        await record_consent(connection, clinic, records.gone, refused, actor=patient, now=NOW)
     before = await pool.fetch("select * from consents order by id")
     patient = await merged(pool, clinic, records)
     assert patient.sms_consent is True, "what was said of another number says nothing of this one"
@@ -126,6 +127,8 @@ async def test_the_last_word_about_an_address_holds_and_every_proof_is_kept(
     assert [(one["granted"], one["address"]) for one in said] == [
         (True, "+12015550142"), (True, "+12015550199"), (False, "+12015550199"),
     ]  # fmt: skip
+    assert said[-1]["client_address"] == "203.0.113.7"
+    assert said[-1]["user_agent"] == "Example Browser"
     after = await pool.fetch("select * from consents where id = any($1) order by id", [row["id"] for row in before])
     assert after == before
     # With the other's number the other's word holds: no texts.

@@ -118,9 +118,22 @@ async def test_a_patient_books_in_three_steps(browser: httpx.AsyncClient, pool: 
         "public",
         datetime.fromisoformat(TEN),
     )
-    consent = await pool.fetchrow("select granted, wording_version, method from consents")
+    consent = await pool.fetchrow("select granted, wording_version, method, client_address, user_agent from consents")
     assert consent is not None
-    assert tuple(consent) == (True, "2026-11", "booking page")
+    assert tuple(consent) == (True, "2026-11", "booking page", "127.0.0.1", browser.headers["user-agent"])
+
+
+async def test_what_a_browser_calls_itself_is_kept_as_far_as_anybody_can_read_it(
+    browser: httpx.AsyncClient, pool: Pool
+) -> None:
+    url = await hold_page(browser)
+    browser.headers.encoding = "latin-1"
+    browser.headers["user-agent"] = "Mozilla/5.0\x01\x7f caf\xe9 " + "x" * 300
+    assert (await send(browser, url, **ASH, texts="yes")).status_code == 303
+    kept = await pool.fetchval("select user_agent from consents")
+    assert kept.startswith("Mozilla/5.0 caf\xe9 x")
+    assert kept.isprintable()
+    assert len(kept) == 200
 
 
 async def test_page_email_and_calendar_tell_the_same_time(browser: httpx.AsyncClient, desk: httpx.AsyncClient) -> None:

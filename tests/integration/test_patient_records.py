@@ -81,6 +81,8 @@ async def test_every_word_about_messages_is_kept_with_who_when_how_and_for_which
         "method": "phone",
         "actor": "key:front desk",
         "recorded_at": "",
+        "client_address": None,
+        "user_agent": None,
     }
     assert datetime.fromisoformat(said[1]["recorded_at"]).utcoffset() is not None
     assert (await desk.get(f"/api/v1/patients/{patient['id']}")).json()["sms_consent"] is False

@@ -4,16 +4,20 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from litestar import Litestar
 
+from scheduler.domain.actors import Actor, Browser
 from scheduler.domain.clinics import Clinic
+from scheduler.domain.own_visits import BY_LINK
+from scheduler.services.patients import Agreement, record_consent
 from scheduler.settings import Settings
 from scheduler.store.connections import Pool
 from scheduler.store.unreachable import note_unreachable
-from tests.integration.requests import ASH, JO, act, book
+from tests.integration.requests import ASH, JO, NOW, act, book
 from tests.integration.staffing import Screen, at_the_desk, hidden_fields, hire, signed_in
 
 PATIENTS = "/staff/patients"
@@ -314,3 +318,25 @@ async def test_the_key_that_leads_to_the_search_is_each_persons_choice_and_stays
         assert 'aria-keyshortcuts="/"' in (await screen.open("/staff/account")).text
     actions = [row["action"] for row in await readings(pool)]
     assert [one for one in actions if "search-key" in one] == ["staff.search-key-off", "staff.search-key-on"]
+
+
+async def test_a_card_tells_from_where_a_patient_said_it_on_a_page(
+    screen: Screen, ash: dict[str, Any], pool: Pool, clinic: Clinic, desk: httpx.AsyncClient
+) -> None:
+    patient = Actor(name="patient", browser=Browser(address="2001:db8::7", user_agent="Example Browser"))
+    agreement = Agreement(channel="sms", granted=False, wording_version="2026-11", method=BY_LINK)
+    async with pool.acquire() as connection, connection.transaction():
+        await record_consent(connection, clinic, UUID(ash["id"]), agreement, actor=patient, now=NOW)
+    told = "Said on their own page from 2001:db8::7, written down by"
+    assert told in (await screen.open(f"{PATIENTS}/{ash['id']}")).text
+    by_key, by_page = (await desk.get(f"/api/v1/patients/{ash['id']}/consents")).json()["items"]
+    assert (by_key["client_address"], by_key["user_agent"]) == (None, None)
+    assert (by_page["client_address"], by_page["user_agent"]) == ("2001:db8::7", "Example Browser")
+    (proof,) = [
+        said
+        for said in (await desk.get(f"/api/v1/patients/{ash['id']}/export")).json()["consents"]
+        if said["client_address"]
+    ]
+    assert proof == by_page
+    await screen.send(PATIENTS, "/staff/preferences", hide_names="yes")
+    assert "2001:db8::7" not in (await screen.open(f"{PATIENTS}/{ash['id']}")).text

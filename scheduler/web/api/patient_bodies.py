@@ -87,7 +87,7 @@ class PatientPage(msgspec.Struct, frozen=True, kw_only=True):
 class ConsentAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What a patient said: about which channel and address, in the words of which version and language, how, when.
 
-    ``actor`` is who wrote it down.
+    ``actor`` is who wrote it down; ``client_address`` and ``user_agent`` say where on the internet it was said.
     """
 
     id: UUID
@@ -100,6 +100,8 @@ class ConsentAnswer(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     actor: str
     recorded_at: datetime
+    client_address: str | None
+    user_agent: str | None
 
 
 class ConsentsAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 
-from scheduler.domain.patients import PatientDetails
+from scheduler.domain.patients import BY_PAGE, PatientDetails
 from scheduler.errors import HoldExpired, PlacementRefused, WrongStatus
 from scheduler.services.bookings import Booking, book_hold
 from scheduler.services.holds import extend_hold
@@ -33,9 +33,6 @@ from scheduler.web.pages.views import (
     trapped_page,
     type_and_therapist,
 )
-
-# How consent given here is told from consent given elsewhere, in the record of it.
-CONSENT_METHOD = "booking page"
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,7 +163,7 @@ async def _book(sent: Submission, code: str | None = None) -> Response[Any]:
         # An empty box says nothing: it takes back no consent that was given before.
         sms_consent=True if typed.texts else None,
         wording_version=clinic.settings.consent_wording_version,
-        consent_method=CONSENT_METHOD,
+        consent_method=BY_PAGE,
     )
     if kept_until(sent.held) is None:
         # The same browser may have taken the same time once more, in another window.

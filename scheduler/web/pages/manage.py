@@ -16,7 +16,6 @@ from litestar.background_tasks import BackgroundTask
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 
-from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import Clinic, Language
 from scheduler.domain.links import form_key
 from scheduler.domain.own_visits import PATIENT
@@ -234,7 +233,7 @@ async def _open(door: Door, connection: Connection) -> Link:
         visitor,
         clinic=own.clinic,
         language=language if language in spoken else spoken[0],
-        actor=Actor(name=PATIENT, request_id=visitor.actor.request_id),
+        actor=msgspec.structs.replace(visitor.actor, name=PATIENT),
     )
     return Link(token=door.token, key=form_key(settings.secret_key, door.token), visitor=visitor, own=own)
 

@@ -22,11 +22,13 @@ NOTICE_WORDS: dict[str, tuple[str, str]] = {
     "privacy.kept": (
         (
             "Your name, phone number and, if you give it, your email address, with the visits you book and the "
-            "messages we send you about them. We do not ask about your health here."
+            "messages we send you about them. What you say about texts we keep with the time and the internet "
+            "address and browser you said it from. We do not ask about your health here."
         ),
         (
             "Su nombre, su teléfono y, si lo da, su correo electrónico, junto con las citas que reserva y los mensajes "
-            "que le enviamos sobre ellas. Aquí no le preguntamos sobre su salud."
+            "que le enviamos sobre ellas. Lo que diga sobre los mensajes lo guardamos con la hora y la dirección de "
+            "internet y el navegador desde los que lo dijo. Aquí no le preguntamos sobre su salud."
         ),
     ),
     "privacy.others.h": ("Who else sees it", "Quién más lo ve"),

@@ -16,6 +16,7 @@ from scheduler.domain.clinics import LANGUAGES, Clinic, Language
 from scheduler.errors import UnsupportedMediaType
 from scheduler.services.directory import Directory
 from scheduler.store.connections import Pool
+from scheduler.web.clients import browser_of
 from scheduler.web.headers import name_request
 from scheduler.web.pages import dates
 from scheduler.web.pages.words import WORDS, speaker
@@ -90,7 +91,7 @@ def provide_visitor(request: PageRequest) -> Visitor:
     return Visitor(
         clinic=clinic,
         language=_language(request, clinic, dict(query).get("lang")),
-        actor=Actor(name="public", request_id=name_request(request.scope)),
+        actor=Actor(name="public", request_id=name_request(request.scope), browser=browser_of(request)),
         # Two slashes at its beginning would make a link of it lead to another host.
         path="/" + request.scope["path"].lstrip("/"),
         query=query,

@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from scheduler.domain.clinics import Channel, Clinic
-from scheduler.domain.patients import CONSENT_METHODS, Patient, Scope
+from scheduler.domain.own_visits import BY_LINK
+from scheduler.domain.patients import BY_PAGE, CONSENT_METHODS, Patient, Scope
 from scheduler.domain.visits import Status, Visit
+from scheduler.services import opt_outs, unsubscribes
 from scheduler.services.patient_cards import PatientCard
 from scheduler.store.patients import Consent
 from scheduler.web.pages import dates
@@ -27,10 +29,11 @@ SAYINGS: dict[str, tuple[Channel, Scope, str]] = {
 # Ways in which other parts of the service got a consent; the desk's own are in the domain.
 _METHODS: dict[str, str] = {
     **CONSENT_METHODS,
-    "booking page": "ticked on the booking page",
-    "link": "said on their own page",
-    "provider": "reported by the text provider",
-    "unsubscribe": "by the link in an email",
+    BY_PAGE: "ticked on the booking page",
+    BY_LINK: "said on their own page",
+    opt_outs.METHOD: "reported by the text provider",
+    unsubscribes.METHOD: "by the link in an email",
+    "desk": "said at the front desk",
 }
 
 _STATUSES: dict[Status, str] = {
@@ -141,6 +144,7 @@ def _consent_line(consent: Consent, card: PatientCard, clinic: Clinic, *, hidden
         "what": what,
         "said": "Yes" if consent.granted else "No",
         "how": _METHODS.get(consent.method, consent.method.replace("_", " ")),
+        "from": "" if hidden or consent.client_address is None else consent.client_address,
         "by": card.names[consent.actor],
         "address": ("the one on file" if current else "an earlier one") if hidden else address,
         "old": "" if current or hidden else "no longer on file",
