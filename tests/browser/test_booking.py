@@ -58,6 +58,21 @@ PAINTED = """() => new Promise(tell => {
     setTimeout(() => tell([largest, shifted]), 300);
 })"""
 
+# How long a page may take to show what a tap or a key did, and how it is asked: the slowest of all since it was told to
+# listen. What took less than 16 milliseconds is not told, but for the very first.
+LONGEST_REACTION = 100.0
+LISTEN = """() => {
+    window.reactions = [];
+    const heard = list => window.reactions.push(...list.getEntries().map(one => one.duration));
+    new PerformanceObserver(heard).observe({type: 'first-input', buffered: true});
+    new PerformanceObserver(heard).observe({type: 'event', durationThreshold: 16});
+}"""
+SLOWEST = "() => new Promise(tell => setTimeout(() => tell(Math.max(...window.reactions)), 300))"
+SLUGGISH = """() => document.addEventListener('click', () => {
+    const until = performance.now() + 200;
+    while (performance.now() < until);
+})"""
+
 # What a page does and shows, in one breath: the fields typed in, and how the last step ended.
 TYPE = "person => Object.entries(person).forEach(([name, value]) => document.getElementById(name).value = value)"
 READ = """() => {
@@ -173,6 +188,30 @@ async def test_a_page_stands_still_and_is_soon_there_on_a_slow_telephone(open_pa
             shown.append(largest)
         # The best of a few, because whatever else this machine does is no fault of the page.
         assert min(shown) <= LONGEST_PAINT, (address, shown)
+
+
+async def test_a_page_answers_a_finger_at_once_on_a_slow_telephone(open_page: OpenPage) -> None:
+    page = await open_page(new=True)
+    await open_times(page)
+    await take(page)
+    devtools = await page.context.new_cdp_session(page)
+    await devtools.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+
+    async def react(*, sluggishly: bool = False) -> float:
+        await page.reload()
+        await page.evaluate(LISTEN)
+        if sluggishly:
+            await page.evaluate(SLUGGISH)
+        await page.locator("#given_name").click()
+        await page.keyboard.type("Ash")
+        await page.locator("#texts").click()
+        # What a tap took is told with the next thing that is painted.
+        await page.keyboard.press("Tab")
+        return await page.evaluate(SLOWEST)
+
+    reactions = [await react() for _ in range(TRIES)]
+    assert 0 < min(reactions) <= LONGEST_REACTION, reactions
+    assert await react(sluggishly=True) > LONGEST_REACTION, "were it slow, this would show it"
 
 
 async def test_thirty_times_two_want_one_time_and_one_gets_it(open_page: OpenPage, site: Site) -> None:
