@@ -17,15 +17,14 @@ class StoredAnswer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-async def take_key(connection: Connection, clinic_id: UUID, caller: str, key: str) -> tuple[bool, StoredAnswer | None]:
-    """Take the lock of a key until the transaction ends; return whether nobody else has it, and what it was answered.
+# The function looks for an answer behind the lock, by a statement of its own, and so sees what was committed just then.
+TAKE = "select taken, request_hash, status, headers, body from take_idempotency_key($1, $2, $3, $4)"
 
-    An answer that was committed in the instant in which the lock was taken is not seen here; ``store_answer`` will.
-    """
+
+async def take_key(connection: Connection, clinic_id: UUID, caller: str, key: str) -> tuple[bool, StoredAnswer | None]:
+    """Take a key's lock until the transaction ends; return whether nobody else has it, and what it was answered."""
     row = await connection.fetchrow(
-        """select taken, request_hash, status, headers, body
-        from (select pg_try_advisory_xact_lock($4) as taken) as lock left join idempotency_keys
-            on clinic_id = $1 and caller = $2 and key = $3 and created_at > now() - interval '24 hours'""",
+        TAKE,
         clinic_id,
         caller,
         key,

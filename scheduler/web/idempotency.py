@@ -110,7 +110,7 @@ async def answer_once(
 
 
 async def _hash(request: Request[Any, Any, State]) -> bytes:
-    """Return what identifies a request: its method, path, version precondition and body."""
-    version = request.headers.get("if-match", "")
-    head = f"{request.method} {request.scope['path']}\n{version}\n".encode()
+    """Return what identifies a request: its method, path, version precondition, proof of a hold, and body."""
+    version, token = request.headers.get("if-match", ""), request.headers.get("hold-token", "")
+    head = f"{request.method} {request.scope['path']}\n{version}\n{token}\n".encode()
     return hashlib.sha256(head + await request.body()).digest()

@@ -4,11 +4,13 @@ import asyncio
 from typing import Any
 
 import httpx
+import msgspec
 import time_machine
 
 from scheduler.domain.clinics import Clinic
 from scheduler.store.connections import Pool
-from scheduler.store.idempotency import StoredAnswer, store_answer, take_key
+from scheduler.store.idempotency import TAKE, StoredAnswer, store_answer, take_key
+from scheduler.store.locks import idempotency_lock
 from tests.integration.requests import ASH, book_held, hold
 
 START = "2027-01-12T10:00:00-05:00"
@@ -62,6 +64,27 @@ async def test_an_answer_that_was_kept_in_the_instant_before_is_not_written_over
         assert await take_key(connection, clinic.id, "key:desk", "one") == (True, None)
         assert await store_answer(connection, clinic.id, "key:desk", "one", second)
         assert await take_key(connection, clinic.id, "key:desk", "one") == (True, second)
+
+
+async def test_an_answer_that_is_kept_in_the_instant_of_asking_is_found(pool: Pool, clinic: Clinic) -> None:
+    answer = StoredAnswer(bytes(32), 201, {}, b"{}")
+    async with pool.acquire() as first, pool.acquire() as second, second.transaction():
+        async with first.transaction():
+            assert await take_key(first, clinic.id, "key:desk", "one") == (True, None)
+            await store_answer(first, clinic.id, "key:desk", "one", answer)
+            # The second one's statement has begun, and with it what it can see, before the first one commits.
+            lock = idempotency_lock(clinic.id, "key:desk", "one")
+            begun = await second.cursor(TAKE, clinic.id, "key:desk", "one", lock)
+        assert await begun.fetchrow() == (True, *msgspec.structs.astuple(answer))
+
+
+async def test_a_replay_of_a_hold_needs_the_holds_token(public: httpx.AsyncClient) -> None:
+    held = await hold(public, "follow-up", START)
+    headers = {"Idempotency-Key": "a-key-that-nobody-guesses"}
+    extend = f"/api/v1/holds/{held['id']}/extend"
+    assert (await public.post(extend, headers={**headers, "Hold-Token": held["token"]})).status_code == 200
+    other = await public.post(extend, headers={**headers, "Hold-Token": "wrong"})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
 
 
 async def test_a_key_that_somebody_has_is_not_waited_for(pool: Pool, clinic: Clinic) -> None:
