@@ -80,11 +80,13 @@ def place(
     *,
     therapist: Therapist | None = None,
     room: UUID | None = None,
+    in_hours: bool = True,
 ) -> Placement:
     """Choose who and what takes a visit at one start (epoch minute), or refuse with the reason.
 
     Without a therapist the least loaded that day is taken, in minutes already busy on the local date, then the one
     listed first. Without a room the first free one of the kind. The grid does not bind here: staff may book between.
+    Nor do hours where ``in_hours`` is false, for a visit that took place.
     Raises NotQualified, OutsideHours, or SlotTaken whose ``conflict`` member names the resource in the way.
     """
     if therapist is not None and not therapist.may_perform(visit_type):
@@ -97,7 +99,7 @@ def place(
     ]
     if therapist is not None and calendar.therapists and not candidates:
         raise NotQualified
-    working = [each for each in candidates if _working_starts(calendar, clinic, visit_type, each, here)]
+    working = [each for each in candidates if not in_hours or _working_starts(calendar, clinic, visit_type, each, here)]
     if not working:
         raise OutsideHours
     free = [each for each in working if _free_starts(visit_type, each.busy, here)]

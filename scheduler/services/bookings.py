@@ -103,7 +103,7 @@ async def book_hold(
     time ran out and somebody else has it now), or RateLimited where the public has booked as many visits with one
     phone as it may.
     """
-    held = await find_hold(connection, clinic, hold_id, token)
+    held = await find_hold(connection, clinic, hold_id, token, for_update=True)
     if held.visit.status not in ("held", "expired"):
         return await _booked_already(connection, clinic, held.visit, booking)
     if not actor.staff:
@@ -124,12 +124,14 @@ async def book_hold(
         visit=visit,
         bound_at=None if actor.staff else _promised_at(held, now),
         by_stranger=not actor.staff,
+        kept_until=None if held.expired else now,
     )
 
     async def write(placement: Placement) -> Visit | None:
         chosen = msgspec.structs.replace(
-            visit, patient_id=patient.id, room_id=placement.room, equipment_ids=placement.equipment
-        )
+            visit, patient_id=patient.id, ends_at=wish.ends_at, room_id=placement.room,
+            equipment_ids=placement.equipment,
+        )  # fmt: skip
         booked = await book_held(
             connection, clinic.id, chosen, link_hash=link_hash(secret_key, clinic.id, visit.id),
             created_by=actor.name, now=now,

@@ -34,7 +34,9 @@ Written = TypeVar("Written")
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody wants: a visit type at a start, perhaps with a certain therapist, room or patient.
 
-    ``visit`` is the one that is to move or be booked, whose present place does not stand in its way.
+    ``starts_at`` is in UTC, whatever zone it was said in. ``visit`` is the one that is to move or be booked, whose
+    present place does not stand in its way; nor does what was squeezed into that place while it was its own, which it
+    was for ``kept_until`` (None where it wants another). ``in_hours`` is whether it must be working time.
     ``bound_at`` is the moment whose notice and horizon bind the wish, None for staff, whom they do not bind.
     ``by_stranger`` is whether whoever asks has only said who the patient is.
     """
@@ -48,6 +50,13 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     bound_at: datetime | None = None
     by_stranger: bool = False
     overbook: bool = False
+    kept_until: datetime | None = None
+    in_hours: bool = True
+
+    def __post_init__(self) -> None:
+        # In the clinic's zone a length would be added by the clock on the wall, which on two nights of the year is an
+        # hour more or less than the visit takes.
+        msgspec.structs.force_setattr(self, "starts_at", self.starts_at.astimezone(UTC))
 
     @property
     def ends_at(self) -> datetime:
@@ -152,6 +161,7 @@ async def _read(connection: Connection, clinic: Clinic, wish: Wish, bounds: Span
         therapist_id=wish.therapist.id if wish.therapist else None,
         patient_id=wish.patient_id,
         without_visit=wish.visit.id if wish.visit else None,
+        without_squeezed_until=wish.kept_until,
     )
 
 
@@ -164,7 +174,7 @@ def _choose(read: CalendarRows, clinic: Clinic, wish: Wish) -> Placement:
         return overbook(calendar, visit_type, start, therapist=wish.therapist, room=room)
     if wish.bound_at is not None:
         check_booking_rules(visit_type, clinic, start, wish.bound_at)
-    return place(calendar, clinic, visit_type, start, therapist=wish.therapist, room=room)
+    return place(calendar, clinic, visit_type, start, therapist=wish.therapist, room=room, in_hours=wish.in_hours)
 
 
 def draft(

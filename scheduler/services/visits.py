@@ -13,7 +13,7 @@ from scheduler.domain.messages import Notice, kinds, plan_notice, plan_reminders
 from scheduler.domain.patients import Patient
 from scheduler.domain.visits import LIVE, Action, Status, Visit, after, check_patient_may_change, undone
 from scheduler.domain.webhooks import event_of_visit
-from scheduler.errors import NotFound, VersionMismatch
+from scheduler.errors import NotFound, NotQualified, VersionMismatch
 from scheduler.services.failures import have_called
 from scheduler.services.placement import Wish, occupied_by, placed
 from scheduler.services.readings import is_reading, note_reading
@@ -113,7 +113,7 @@ async def reschedule(
         await store.occupy(connection, clinic.id, visit.id, occupied_by(wish, placement))
         moved = msgspec.structs.replace(
             visit,
-            starts_at=starts_at,
+            starts_at=wish.starts_at,
             ends_at=wish.ends_at,
             therapist_id=placement.therapist,
             room_id=placement.room,
@@ -235,13 +235,19 @@ async def undo(
 async def _return_to_calendar(
     connection: Connection, clinic: Clinic, visit: Visit, patient: Patient, status: Status, now: datetime
 ) -> Visit:
+    therapist = clinic.therapists_by_id.get(visit.therapist_id)
+    if therapist is None:
+        raise NotQualified("The therapist of this visit is not at the clinic any more.")
     wish = Wish(
         visit_type=_type_of(clinic, visit),
         starts_at=visit.starts_at,
-        therapist=clinic.therapists_by_id.get(visit.therapist_id),
+        therapist=therapist,
         patient_id=patient.id,
         visit=visit,
         overbook=visit.overbook_reason is not None,
+        kept_until=visit.status_changed_at,
+        # Whoever came, or did not, was to come then, whatever has become of the hours since.
+        in_hours=visit.status == "cancelled",
     )
 
     async def write(placement: Placement) -> Visit:
@@ -254,8 +260,9 @@ async def _return_to_calendar(
             overbooked=wish.overbook,
         )
         placed_again = msgspec.structs.replace(
-            visit, therapist_id=placement.therapist, room_id=placement.room, equipment_ids=placement.equipment
-        )
+            visit, ends_at=wish.ends_at, therapist_id=placement.therapist, room_id=placement.room,
+            equipment_ids=placement.equipment,
+        )  # fmt: skip
         return await store.move(connection, clinic.id, placed_again, status=status, now=now)
 
     return await placed(connection, clinic, wish, now=now, write=write)

@@ -1,7 +1,7 @@
 """Everything that decides whether a visit fits, read in one round trip as packed integers."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from struct import iter_unpack
 from typing import Any
@@ -25,13 +25,16 @@ def _busy(resource: str) -> str:
     """Return the look-up of the epoch minutes between which something keeps a resource busy.
 
     Nothing takes longer than a day, so an index by resource and beginning finds it. Holds count while the database's
-    clock says that they have not run out.
+    clock says that they have not run out. What was squeezed in by $13 does not count, unless it is null.
     """
     begins, ends = (f"(date_part('epoch', {bound}(during)) / 60)::int4" for bound in ("lower", "upper"))
     return f"""(select {_packed(begins, ends)} from occupancy
         where occupancy.clinic_id = $1 and resource_id = {resource}
             and lower(during) > $2::timestamptz - interval '24 hours' and lower(during) < $3 and upper(during) > $2
-            and (kind = 'visit' or expires_at > now()) and visit_id is distinct from $9)"""
+            and (kind = 'visit' or expires_at > now()) and visit_id is distinct from $9
+            and not (overbooked and $13::timestamptz is not null and (
+                select created_at <= $13 from visits
+                where visits.clinic_id = $1 and visits.id = occupancy.visit_id)))"""
 
 
 _WINDOWS = _packed(
@@ -125,8 +128,9 @@ async def fetch_calendar(
     therapist_id: UUID | None = None,
     patient_id: UUID | None = None,
     without_visit: UUID | None = None,
+    without_squeezed_until: datetime | None = None,
 ) -> CalendarRows:
-    """Read what ``load_calendar`` returns."""
+    """Read what ``load_calendar`` returns; ``without_squeezed_until`` leaves out what was squeezed in by then."""
     start, end = bounds
     # The day before matters as well: a window of it may run past midnight.
     first_day = local_date(start, clinic.zone) - timedelta(days=1)
@@ -144,6 +148,7 @@ async def fetch_calendar(
         patient_id,
         visit_type.credential,
         visit_type.code,
+        without_squeezed_until,
     )
     return CalendarRows(start=start, end=end, first_day=first_day, rows=rows)
 

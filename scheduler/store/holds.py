@@ -67,7 +67,7 @@ async def book_held(
     row = await connection.fetchrow(
         f"""with booked as (
             update visits set status = 'booked', patient_id = $3, room_id = $4, equipment_ids = $5, booked_at = $6,
-                created_by = $7, status_changed_at = $6, hold_client = null, updated_at = now()
+                ends_at = $9, created_by = $7, status_changed_at = $6, hold_client = null, updated_at = now()
             where clinic_id = $1 and id = $2 and status in ('held', 'expired') returning {VISIT_COLUMNS}
         ), linked as (
             insert into visit_links (clinic_id, token_hash, visit_id) select $1, $8, id from booked
@@ -81,6 +81,7 @@ async def book_held(
         now,
         created_by,
         link_hash,
+        visit.ends_at,
     )
     return to_struct(row, Visit) if row else None
 

@@ -1,7 +1,8 @@
 """Advisory locks, all held until the transaction ends.
 
 Order, the same everywhere, so that nobody waits in a circle: the phone that wrote, the idempotency key, the client or
-phone that is counted, the clinic, then its days in order. A booking takes the clinic shared and the days it touches
+phone that is counted, the clinic, then its days in order. Rows of the patient, then of their visit, come before the
+clinic, and rows of their messages after everything. A booking takes the clinic shared and the days it touches
 exclusively; a change of the clinic's hours takes the clinic exclusively. So the rules that a booking checks hold still
 until it commits, and bookings on different days do not wait for each other.
 """

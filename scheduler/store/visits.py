@@ -24,16 +24,25 @@ class Occupied(msgspec.Struct, frozen=True):
     ends: datetime
 
 
+_VISIT = f"select {VISIT_COLUMNS} from visits where clinic_id = $1 and id = $2 and patient_id is not null"
+
+# The patient's row first, as whoever books takes it first (store/locks): the condition is worked out before any visit
+# is locked.
+_LOCKED_VISIT = f"""with whose as (
+    select id from patients
+    where clinic_id = $1 and id = (select patient_id from visits where clinic_id = $1 and id = $2)
+    for no key update
+) {_VISIT} and (select count(*) from whose) = 1 for no key update"""
+
+
 async def fetch_visit(
     connection: Connection, clinic_id: UUID, visit_id: UUID, *, for_update: bool = False
 ) -> Visit | None:
-    """Return the visit, or None; ``for_update`` keeps others from changing it until the transaction ends."""
-    row = await connection.fetchrow(
-        f"select {VISIT_COLUMNS} from visits where clinic_id = $1 and id = $2 and patient_id is not null"
-        f"{' for no key update' if for_update else ''}",
-        clinic_id,
-        visit_id,
-    )
+    """Return the visit, or None.
+
+    ``for_update`` keeps others from changing it, and its patient, until the transaction ends.
+    """
+    row = await connection.fetchrow(_LOCKED_VISIT if for_update else _VISIT, clinic_id, visit_id)
     return to_struct(row, Visit) if row else None
 
 

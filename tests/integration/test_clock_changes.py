@@ -1,14 +1,19 @@
 """Slots over the API on and around the two days a year that New York changes its clocks, right to the minute."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 import time_machine
+from litestar import Litestar
 
 from scheduler.domain.clinics import Clinic
 from scheduler.ids import new_id
+from scheduler.settings import Settings
 from scheduler.store.connections import Pool
+from tests.integration.requests import JO, book
+from tests.integration.staffing import signed_in
 
 SATURDAY, SUNDAY = 6, 7
 
@@ -128,3 +133,67 @@ async def test_the_days_of_the_change_are_counted_as_one_day_each(
         (counted,) = response.json()["items"]
         # Forty-five minutes must fit before midnight, so the last two quarter hours of the day are not starts.
         assert (counted["date"], counted["open"]) == (day, starts_of_day - 2)
+
+
+async def book_on_the_board(
+    app: Litestar, pool: Pool, clinic: Clinic, settings: Settings, visit_type: str, starts_at: str, **details: str
+) -> None:
+    day = starts_at[:10]
+    async with signed_in(app, pool, clinic, settings) as screen:
+        answer = await screen.send(
+            f"/staff/day/{day}?new=1&patient=new", "/staff/visits", kind=visit_type, to=f"rivera {starts_at}",
+            **{"given_name": "Night", "family_name": "Owl", "phone": "2015550142", "texts": "no", **details},
+        )  # fmt: skip
+        assert answer.status_code == 303, answer.text
+
+
+async def test_a_visit_that_the_board_books_over_the_gap_is_as_long_as_any(
+    app: Litestar, pool: Pool, clinic: Clinic, settings: Settings, desk: httpx.AsyncClient
+) -> None:
+    await set_windows(pool, clinic, (SUNDAY, 0, 8 * 60))
+    await book_on_the_board(app, pool, clinic, settings, "eval", "2027-03-14T01:45:00-05:00")
+    visit = (await desk.get("/api/v1/visits", params={"from": "2027-03-14", "to": "2027-03-15"})).json()["items"][0]
+    assert (visit["starts_at"], visit["ends_at"]) == ("2027-03-14T01:45:00-05:00", "2027-03-14T03:45:00-04:00")
+    over = await book(desk, "follow-up", "2027-03-14T03:00:00-04:00", therapist="rivera", patient=JO)
+    assert (over.status_code, over.json()["code"]) == (409, "slot-taken")
+
+
+@pytest.mark.parametrize("starts_at", ["2027-11-07T01:00:00-05:00", "2027-11-07T01:30:00-04:00"])
+async def test_a_visit_that_the_board_books_in_the_hour_that_comes_twice_is_as_long_as_any(
+    starts_at: str, app: Litestar, pool: Pool, clinic: Clinic, settings: Settings
+) -> None:
+    with time_machine.travel("2027-11-03T12:00:00-04:00", tick=True):
+        await set_windows(pool, clinic, (SUNDAY, 0, 8 * 60))
+        await book_on_the_board(app, pool, clinic, settings, "follow-up", starts_at)
+    visit = await pool.fetchrow("select starts_at, ends_at - starts_at as lasts from visits")
+    assert visit is not None
+    assert visit["starts_at"] == datetime.fromisoformat(starts_at)
+    assert visit["lasts"] == timedelta(minutes=45)
+    lengths = await pool.fetch("select distinct upper(during) - lower(during) as lasts from occupancy")
+    assert {row["lasts"] for row in lengths} <= {timedelta(minutes=minutes) for minutes in (45, 50, 55, 60)}
+
+
+async def test_a_visit_moves_on_the_board_over_the_gap(
+    app: Litestar, pool: Pool, clinic: Clinic, settings: Settings, desk: httpx.AsyncClient
+) -> None:
+    await set_windows(pool, clinic, (SUNDAY, 0, 8 * 60))
+    visit = (await book(desk, "eval", "2027-03-14T05:00:00-04:00", therapist="rivera")).json()
+    async with signed_in(app, pool, clinic, settings) as screen:
+        page = f"/staff/day/2027-03-14?move={visit['id']}"
+        address = f"/staff/visits/{visit['id']}/move"
+        moved = await screen.send(page, address, to="rivera 2027-03-14T01:45:00-05:00", version="1")
+    assert moved.status_code == 303, moved.text
+    # An hour, and then a quarter of one to write it up in.
+    busy_until = await pool.fetchval("select max(upper(during)) from occupancy")
+    assert busy_until == datetime.fromisoformat("2027-03-14T04:00:00-04:00")
+
+
+async def test_the_board_and_the_api_remind_at_the_same_time(
+    app: Litestar, pool: Pool, clinic: Clinic, settings: Settings, desk: httpx.AsyncClient
+) -> None:
+    start = "2027-03-15T10:00:00-04:00"
+    await book_on_the_board(app, pool, clinic, settings, "follow-up", start, email="owl@example.com")
+    await book(desk, "follow-up", start, therapist="okafor", patient=JO | {"email": "jo@example.com"})
+    due = await pool.fetch("select not_before, address from messages where kind = 'reminder' and channel = 'email'")
+    assert len(due) == 2
+    assert len({row["not_before"] for row in due}) == 1

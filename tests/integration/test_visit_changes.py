@@ -1,14 +1,22 @@
 """What may happen to a booked visit: moved, cancelled, undone, and the day at the desk."""
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 import time_machine
+from litestar import Litestar
 
-from scheduler.store.connections import Pool
+from scheduler.domain.clinics import Clinic
+from scheduler.settings import Settings
+from scheduler.store.connections import Connection, Pool
+from scheduler.store.patients import fetch_patient
+from scheduler.store.visits import fetch_visit
 from tests.integration.requests import DAY, JO, TEN, act, book, messages_of, occupied
+from tests.integration.staffing import signed_in
 
 pytestmark = pytest.mark.usefixtures("monday")
 
@@ -152,3 +160,55 @@ async def test_an_undone_visit_is_where_the_calendar_says_it_is(desk: httpx.Asyn
         row = await pool.fetchrow("select room_id, equipment_ids, therapist_id from visits where id = $1", visit["id"])
         assert row is not None
         assert {row["room_id"], row["therapist_id"], *row["equipment_ids"]} < taken
+
+
+async def test_a_slip_is_undone_though_the_therapist_has_gone_home_since(desk: httpx.AsyncClient) -> None:
+    with time_machine.travel(f"{DAY}T09:50:00-05:00", tick=True) as clock:
+        visit = (await book(desk, "follow-up", TEN, therapist="rivera")).json()
+        visit = (await act(desk, visit, "arrive")).json()
+        clock.shift(timedelta(minutes=40))
+        ill = {"from": f"{DAY}T10:40:00-05:00", "to": f"{DAY}T17:00:00-05:00", "reason": "ill"}
+        assert (await desk.post("/api/v1/therapists/rivera/time-off", json=ill)).status_code == 201
+        visit = (await act(desk, visit, "complete")).json()
+        undone = await act(desk, visit, "undo")
+    assert (undone.status_code, undone.json()["status"]) == (200, "arrived")
+
+
+async def test_a_cancellation_is_not_undone_into_somebodys_time_off_and_the_board_says_so(
+    app: Litestar, pool: Pool, clinic: Clinic, settings: Settings, desk: httpx.AsyncClient
+) -> None:
+    visit = (await book(desk, "follow-up", TEN, therapist="rivera")).json()
+    cancelled = (await act(desk, visit, "cancel", reason="asked by phone")).json()
+    away = {"from": f"{DAY}T08:00:00-05:00", "to": f"{DAY}T17:00:00-05:00", "reason": "course"}
+    assert (await desk.post("/api/v1/therapists/rivera/time-off", json=away)).status_code == 201
+    refused = await act(desk, cancelled, "undo")
+    assert (refused.status_code, refused.json()["code"]) == (409, "outside-hours")
+    async with signed_in(app, pool, clinic, settings) as screen:
+        page = f"/staff/day/{DAY}?sel={visit['id']}"
+        shown = await screen.send(page, f"/staff/visits/{visit['id']}/undo", version=str(cancelled["version"]))
+    assert "The therapist does not work then any more. Nothing changed." in shown.text
+
+
+async def test_whoever_changes_a_visit_takes_its_patient_first(
+    pool: Pool, clinic: Clinic, desk: httpx.AsyncClient
+) -> None:
+    """As whoever books does, so that the two never wait for each other."""
+    visit = (await book(desk, "follow-up", TEN)).json()
+    visit_id, patient_id = UUID(visit["id"]), UUID(visit["patient"]["id"])
+    async with pool.acquire() as booking, pool.acquire() as moving, pool.acquire() as other:
+        async with booking.transaction():
+            await fetch_patient(booking, clinic.id, patient_id, for_update=True)
+            waiting = asyncio.create_task(_take(moving, clinic, visit_id))
+            pid = moving.get_server_pid()
+            while not await other.fetchval("select pg_blocking_pids($1) <> '{}'", pid):  # noqa: ASYNC110 - PostgreSQL does
+                await asyncio.sleep(0.01)
+            async with other.transaction():
+                free = await other.fetchval("select id from visits where id = $1 for update nowait", visit_id)
+            assert free == visit_id
+        assert await waiting == visit_id
+
+
+async def _take(connection: Connection, clinic: Clinic, visit_id: UUID) -> UUID | None:
+    async with connection.transaction():
+        visit = await fetch_visit(connection, clinic.id, visit_id, for_update=True)
+        return visit and visit.id

@@ -43,6 +43,12 @@ _TRACES = {"no_show": "visit.no_show", "arrive": "visit.arrived", "complete": "v
            "confirm": "visit.confirmed", "cancel": "visit.cancelled", "undo": "visit.undone",
            "reschedule": "visit.rescheduled"}  # fmt: skip
 
+# Why a visit cannot go back to where it was, where nobody else is there.
+_NO_WAY_BACK = {
+    "outside-hours": "The therapist does not work then any more.",
+    "not-qualified": "The therapist does not do this visit any more.",
+}
+
 _Change = Callable[[Connection, int], Awaitable[BookedVisit]]
 
 
@@ -173,9 +179,10 @@ async def _change(desk: _Desk, did: str, change: _Change) -> Response[Any]:
         return await _answer(desk, alert, _CONFLICT, show=day_view(day, sel=desk.visit_id).here)
     except WrongStatus as problem:
         return await _answer(desk, f"{problem.detail} Nothing changed.", _CONFLICT)
-    except PlacementRefused:
+    except PlacementRefused as refusal:
         if did == "undo":
-            return await _answer(desk, "Somebody else has that time now. Nothing changed.", _CONFLICT)
+            why = _NO_WAY_BACK.get(refusal.code, "Somebody else has that time now.")
+            return await _answer(desk, f"{why} Nothing changed.", _CONFLICT)
         raise
     day = desk.staff.clinic.local(done.visit.starts_at).date()
     view = desk.view if desk.view.therapist or day == desk.view.day else day_view(day)
