@@ -1,4 +1,4 @@
-"""The clinic's file changes between a promise and its end: what is booked is as the file says now, and nowhere twice."""
+"""The clinic's file changes between a promise and its end: a booking is as the file says now, and nowhere twice."""
 
 from pathlib import Path
 from typing import Any
