@@ -7,7 +7,7 @@ both halves of it share their rows, side by side, and on the day on which one is
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -66,6 +66,12 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     starts_at: datetime
     minutes: int
     spot: Spot
+
+    @property
+    def ends_at(self) -> datetime:
+        # By the clock that never changes: on the wall's an hour would be lost, or found, on two nights of the year.
+        ends = self.starts_at.astimezone(UTC) + timedelta(minutes=self.minutes)
+        return ends.astimezone(self.starts_at.tzinfo)
 
 
 class Off(msgspec.Struct, frozen=True, kw_only=True):

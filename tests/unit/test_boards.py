@@ -238,6 +238,9 @@ def test_the_hour_that_is_repeated_has_both_its_visits_side_by_side() -> None:
     assert [(gap.starts_at.isoformat(), gap.minutes) for gap in gaps] == [
         ("2027-11-07T00:00:00-04:00", 75), ("2027-11-07T01:45:00-04:00", 30), ("2027-11-07T01:45:00-05:00", 255),
     ]  # fmt: skip
+    assert [gap.ends_at.isoformat() for gap in gaps] == [
+        "2027-11-07T01:15:00-04:00", "2027-11-07T01:15:00-05:00", "2027-11-07T06:00:00-05:00",
+    ]  # fmt: skip
 
 
 def moving_to(starts: Iterable[str], *, able: Iterable[int] = (0,), minutes: int = 45) -> Moving:

@@ -4,7 +4,7 @@ Places are classes (``t12 n9``), because the security policy lets no page carry 
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -145,7 +145,7 @@ def _gap(gap: Gap, screen: Screen) -> dict[str, Any]:
         return {**look, "address": "", "to": ""}
     start = gap.starts_at.isoformat()
     offers = gap.kind == "open"
-    until = (gap.starts_at + timedelta(minutes=gap.minutes)).isoformat()
+    until = gap.ends_at.isoformat()
     kept = {name: screen.view.get(name) for name in ("patient", "kind") if screen.view.get("new")}
     return {
         **look,
