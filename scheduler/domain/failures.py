@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from scheduler.domain.clinics import Clinic
-from scheduler.domain.messages import BY_TEXT_ALONE, Message, PlannedMessage, addresses
+from scheduler.domain.messages import BY_TEXT_ALONE, Message, PlannedMessage, State, addresses
 from scheduler.domain.patients import Patient
 from scheduler.domain.resending import is_true, plan_again
 from scheduler.domain.sending import AT_ONCE
@@ -17,6 +17,8 @@ TIME_TO_ACT = timedelta(minutes=60)
 
 # An email that stands in must be read while it is of use.
 TIME_TO_READ = timedelta(minutes=30)
+
+_UNTRIED: frozenset[State] = frozenset({"suppressed", "expired"})
 
 # The reminder that every clinic has as an email, and that is right at any moment before the visit.
 _ANY_REMINDER = "reminder_24h"
@@ -46,15 +48,18 @@ def stand_in(message: Message, visit: Visit, patient: Patient, now: datetime) ->
     )  # fmt: skip
 
 
-def call_for(message: Message, visit: Visit | None, now: datetime, *, mailed: bool) -> str | None:
+def call_for(message: Message, visit: Visit | None, now: datetime, *, mailed: bool, reminded: bool = False) -> str | None:
     """Return why somebody at the desk should see to a message that failed, or None where nobody need.
 
     A visit that has begun, or that is no longer as the message says, is not called about. ``mailed`` is whether an
-    email says the same.
+    email says the same; ``reminded`` is whether the patient has another reminder, or needs none, so that nobody calls
+    because this one was not even tried.
     """
     if message.kind in _UNCALLED:
         return None
     if visit is not None and (visit.starts_at <= now or not is_true(message, visit)):
+        return None
+    if reminded and message.state in _UNTRIED:
         return None
     reason = message.reason or "It could not be delivered."
     return f"{reason} An email says the same." if mailed else reason

@@ -36,6 +36,14 @@ CANCELLATION_USEFUL_FOR = timedelta(hours=24)
 # Said by text or not at all: no email is written about it.
 BY_TEXT_ALONE = frozenset({"no_show"})
 
+# Whoever hears nothing of these comes in vain: a person tells them where no message may, or can.
+TOLD_IN_ANY_CASE = frozenset({"cancelled_by_clinic", "closure", "rescheduled"})
+
+# Why what waits to be sent is closed where a patient cannot be written to, or wants no texts. Reminders come back where
+# that changes while they are of use.
+UNWRITABLE = "The patient cannot be written to this way now."
+UNAGREED = "The patient has not agreed to texts."
+
 WELCOME_USEFUL_FOR = timedelta(hours=24)
 
 # Reminders pulled forward into the text hours leave room, in minutes, for a retry before the hours end.

@@ -19,7 +19,7 @@ from scheduler.channels.base import Envelope, MessageChannel, Outcome
 from scheduler.channels.calendar import invitation
 from scheduler.channels.texts import Texts, render
 from scheduler.domain.clinics import Channel, Clinic
-from scheduler.domain.messages import State
+from scheduler.domain.messages import TOLD_IN_ANY_CASE, State
 from scheduler.domain.sending import URGENT, retry_delay, text_use_ends
 from scheduler.services.breaker import PAUSE_SECONDS, rest, rest_if_all_unknown
 from scheduler.services.directory import REFRESH_SECONDS, Directory
@@ -30,7 +30,15 @@ from scheduler.services.opt_outs import record_opt_out
 from scheduler.services.unsubscribes import unsubscribe_url
 from scheduler.settings import Settings
 from scheduler.store.connections import Connection, Pool
-from scheduler.store.dispatch import ClaimedMessage, Rooms, TakenUp, begin_attempts, claim_messages, put_aside
+from scheduler.store.dispatch import (
+    ClaimedMessage,
+    Rooms,
+    TakenUp,
+    Verdict,
+    begin_attempts,
+    claim_messages,
+    put_aside,
+)
 from scheduler.store.doubts import DoubtfulMessage
 from scheduler.store.pacing import lock_text_rooms, resting_channels, use_text_room
 from scheduler.store.settling import note_acceptance, settle_message
@@ -45,6 +53,9 @@ NOTE_AGAIN_SECONDS = 0.5
 
 # Where no message comes back from here, the desk and webhooks hear of it in the same transaction.
 _FAILED: frozenset[State] = frozenset({"failed", "dead"})
+
+# What the patient should hear from a person where a claim closes it: it came too late, or they want no messages.
+_CALLED: dict[Verdict, frozenset[str]] = {"late": URGENT | {"reminder"}, "unwanted": TOLD_IN_ANY_CASE}
 
 _log = structlog.get_logger(__name__)
 
@@ -122,10 +133,11 @@ def _as_rooms(texts: Mapping[UUID, int], resting: Iterable[tuple[UUID, Channel]]
 
 
 async def _see_to_closed(connection: Connection, taken_up: list[TakenUp], now: datetime | None) -> None:
-    """Let an email stand in for a text to a number that takes none, or the desk; and tell it of what came too late."""
+    """Let an email stand in for a text to a number that takes none, or the desk; and tell it of what nobody hears."""
     for message in taken_up:
-        unreachable = message.verdict == "unreachable" and not await says_email(connection, message, now)
-        if unreachable or (message.verdict == "late" and message.kind in URGENT):
+        if message.kind in _CALLED.get(message.verdict, ()) or (
+            message.verdict == "unreachable" and not await says_email(connection, message, now)
+        ):
             await after_no_attempt(connection, message.clinic_id, message.id, now=now)
 
 
@@ -179,7 +191,7 @@ async def _make_ready(
     await put_aside(connection, message, state=aside.state, reason=aside.reason, until=aside.until, now=now)
     if aside.state == "dead":
         await after_failure(connection, message.clinic_id, message.id, now=now)
-    elif aside.state == "expired" and message.kind in URGENT:
+    elif aside.unheard:
         await after_no_attempt(connection, message.clinic_id, message.id, now=now)
     return None
 

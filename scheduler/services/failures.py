@@ -11,14 +11,15 @@ from scheduler.domain.visits import Visit
 from scheduler.services.desk_tasks import open_task
 from scheduler.services.webhooks import announce_failed_message
 from scheduler.store.connections import Connection
-from scheduler.store.messages import add_fallback, fetch_message
+from scheduler.store.messages import add_fallback, fetch_message, has_other_reminder
 from scheduler.store.patients import fetch_patient, wants_email_reminders
 from scheduler.store.unreachable import said_by_email
 from scheduler.store.visits import fetch_visit
 
 _DOUBLED = "The provider has this message twice, so the patient may have got it twice. Tell whoever runs the service."
 
-_UNTOLD = "The clinic canceled, and no text or email can tell the patient. Please call."
+# What the clinic did, and nobody can be told by a message.
+_UNTOLD = "The clinic {did}, and no text or email can tell the patient. Please call."
 
 _log = structlog.get_logger(__name__)
 
@@ -48,11 +49,13 @@ async def after_no_attempt(
         await _see_to(connection, clinic_id, message, now)
 
 
-async def have_called(connection: Connection, clinic_id: UUID, visit: Visit, *, now: datetime | None = None) -> None:
-    """Let the desk call a patient whose visit the clinic canceled and whom no message can reach."""
+async def have_called(
+    connection: Connection, clinic_id: UUID, visit: Visit, *, did: str, now: datetime | None = None
+) -> None:
+    """Let the desk call a patient whom no message can tell what the clinic did, as in "canceled"."""
     await open_task(
         connection, clinic_id, kind="undeliverable", subject_id=visit.id, visit_id=visit.id,
-        patient_id=visit.patient_id, reason=_UNTOLD, now=now,
+        patient_id=visit.patient_id, reason=_UNTOLD.format(did=did), now=now,
     )  # fmt: skip
 
 
@@ -79,11 +82,11 @@ async def mail_instead(
 
 
 async def _see_to(connection: Connection, clinic_id: UUID, message: Message, now: datetime | None) -> None:
-    mailed = await _mail(connection, clinic_id, message, now) or (
-        message.channel == "sms" and await said_by_email(connection, clinic_id, message.id)
-    )
+    said = message.channel == "sms" and await said_by_email(connection, clinic_id, message.id)
+    mailed = said or await _mail(connection, clinic_id, message, now)
     visit = await fetch_visit(connection, clinic_id, message.visit_id) if message.visit_id else None
-    reason = call_for(message, visit, now or datetime.now(UTC), mailed=mailed)
+    reminded = message.kind == "reminder" and await has_other_reminder(connection, clinic_id, message.id)
+    reason = call_for(message, visit, now or datetime.now(UTC), mailed=mailed, reminded=reminded)
     if reason is not None:
         await open_task(
             connection, clinic_id, kind="undeliverable", subject_id=message.id, visit_id=message.visit_id,

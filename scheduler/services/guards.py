@@ -12,7 +12,7 @@ import msgspec
 from scheduler.channels.segments import count
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.messages import State
-from scheduler.domain.sending import UNCOUNTED, text_room, text_time
+from scheduler.domain.sending import UNCOUNTED, URGENT, text_room, text_time
 from scheduler.services.failures import mail_instead
 from scheduler.store.connections import Connection
 from scheduler.store.dispatch import ClaimedMessage, TakenUp
@@ -21,11 +21,15 @@ from scheduler.store.unreachable import said_by_email
 
 
 class Aside(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of a message that does not leave now, and why; ``until`` goes with ``pending``."""
+    """What becomes of a message that does not leave now, and why; ``until`` goes with ``pending``.
+
+    ``unheard`` is whether nothing else says to the patient what this does not.
+    """
 
     state: State
     reason: str | None = None
     until: datetime | None = None
+    unheard: bool = False
 
 
 def held_back(clinic: Clinic, message: ClaimedMessage, now: datetime) -> Aside | None:
@@ -33,7 +37,8 @@ def held_back(clinic: Clinic, message: ClaimedMessage, now: datetime) -> Aside |
     if message.channel != "sms" or (opens_at := text_time(clinic, message.address, message.kind, now)) <= now:
         return None
     if opens_at >= message.expires_at:
-        return Aside(state="expired", reason="Too late to be of use once texts may go again where the patient is.")
+        reason = "Too late to be of use once texts may go again where the patient is."
+        return Aside(state="expired", reason=reason, unheard=message.kind in URGENT or message.kind == "reminder")
     return Aside(state="pending", until=opens_at)
 
 
@@ -64,7 +69,8 @@ async def stay_within_room(connection: Connection, message: ClaimedMessage, now:
     mailed = await says_email(connection, message, now)
     if message.kind != "reminder" and not mailed:
         return None
-    return Aside(state="suppressed", reason="This phone has had as many texts as it may get in a day or a week.")
+    reason = "This phone has had as many texts as it may get in a day or a week."
+    return Aside(state="suppressed", reason=reason, unheard=not mailed)
 
 
 async def says_email(connection: Connection, message: ClaimedMessage | TakenUp, now: datetime | None) -> bool:

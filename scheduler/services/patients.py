@@ -11,6 +11,7 @@ from scheduler.domain.messages import addresses, plan_reminders, plan_welcome
 from scheduler.domain.own_visits import BY_LINK
 from scheduler.domain.patients import CHANNELS_OF, NameSearch, Patient, PatientDetails, PhoneSearch, Scope, name_key
 from scheduler.errors import FieldError, InvalidRequest, NotFound, PatientExists
+from scheduler.services.failures import after_no_attempt
 from scheduler.services.readings import note_reading
 from scheduler.store import patients as store
 from scheduler.store.audit import add_audit_event
@@ -275,7 +276,11 @@ async def _redirect_messages(
     """Let planned messages follow the patient, and plan the reminders that reach them, or that they want, only now."""
     reachable, reached = addresses(after), addresses(before)
     if reachable != reached or after.language != before.language:
-        await readdress_messages(connection, clinic.id, after.id, addresses=reachable, language=after.language, now=now)
+        unheard = await readdress_messages(
+            connection, clinic.id, after.id, addresses=reachable, language=after.language, now=now
+        )
+        for message_id in unheard:
+            await after_no_attempt(connection, clinic.id, message_id, now=now)
     if before.frequent_texts and not after.frequent_texts:
         await void_frequent(connection, clinic.id, after.id, "The patient has not agreed to more texts.", now=now)
     if not reachable.keys() - reached.keys() and (before.frequent_texts or not after.frequent_texts):

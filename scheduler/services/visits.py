@@ -9,7 +9,7 @@ import msgspec
 from scheduler.domain.actors import Actor
 from scheduler.domain.availability import Placement
 from scheduler.domain.clinics import Clinic, Therapist, VisitType
-from scheduler.domain.messages import Notice, kinds, plan_notice, plan_reminders
+from scheduler.domain.messages import Notice, PlannedMessage, kinds, plan_notice, plan_reminders
 from scheduler.domain.patients import Patient
 from scheduler.domain.visits import LIVE, Action, Status, Visit, after, check_patient_may_change, undone
 from scheduler.domain.webhooks import event_of_visit
@@ -22,7 +22,7 @@ from scheduler.store.audit import AuditEvent, add_audit_event, list_visit_events
 from scheduler.store.booked_visits import BookedVisit, fetch_booked_visits
 from scheduler.store.connections import Connection
 from scheduler.store.hours import list_closures
-from scheduler.store.messages import add_messages, last_notice, void_messages
+from scheduler.store.messages import add_messages, fetch_told_start, void_messages
 from scheduler.store.patients import fetch_patient
 
 
@@ -124,11 +124,12 @@ async def reschedule(
         return await store.move(connection, clinic.id, moved, status=after(visit, "reschedule", now), now=now)
 
     moved = await placed(connection, clinic, wish, now=now, write=write)
-    await void_messages(connection, clinic.id, visit.id, "The visit was moved.")
-    planned = plan_reminders(clinic, moved, patient, now)
-    if notify and moved.starts_at != visit.starts_at:
-        planned = plan_notice(clinic, moved, patient, "rescheduled", now, was=visit.starts_at) + planned
-    await add_messages(connection, clinic.id, planned)
+    # With somebody else at the same time, what was said and is to be said about it stays true.
+    planned = (
+        await _replan(connection, clinic, visit, moved, patient, notify=notify, actor=actor, now=now)
+        if moved.starts_at != visit.starts_at
+        else []
+    )
     await audit_visit(
         connection, clinic, actor, "visit.rescheduled", moved,
         {
@@ -138,6 +139,26 @@ async def reschedule(
         },
     )  # fmt: skip
     return BookedVisit(visit=moved, patient=patient)
+
+
+async def _replan(
+    connection: Connection, clinic: Clinic, visit: Visit, moved: Visit, patient: Patient, *, notify: bool, actor: Actor,
+    now: datetime,
+) -> list[PlannedMessage]:  # fmt: skip
+    """Void what was planned for a visit's old start and plan what its new one needs; return that.
+
+    Whoever was last told of the new start, because it was moved there and back, is told nothing.
+    """
+    await void_messages(connection, clinic.id, visit.id, "The visit was moved.")
+    planned = plan_reminders(clinic, moved, patient, now)
+    told = await fetch_told_start(connection, clinic.id, visit.id)
+    if notify and told != moved.starts_at:
+        notices = plan_notice(clinic, moved, patient, "rescheduled", now, was=told or visit.starts_at)
+        planned = notices + planned
+        if actor.staff and not notices:
+            await have_called(connection, clinic.id, moved, did="moved the visit", now=now)
+    await add_messages(connection, clinic.id, planned)
+    return planned
 
 
 async def cancel(
@@ -162,7 +183,7 @@ async def cancel(
     planned = plan_notice(clinic, cancelled, patient, notice, now) if notify else []
     await add_messages(connection, clinic.id, planned)
     if notify and by == "clinic" and not planned:
-        await have_called(connection, clinic.id, visit, now=now)
+        await have_called(connection, clinic.id, visit, did="canceled", now=now)
     await audit_visit(
         connection, clinic, actor, "visit.cancelled", cancelled,
         {"from": visit.status, "by": by, "reason": reason, "messages": kinds(planned)},
@@ -224,8 +245,8 @@ async def undo(
         planned = plan_reminders(clinic, back, patient, now, told_at=visit.status_changed_at)
         if visit.status == "cancelled":
             await void_messages(connection, clinic.id, visit.id, "The cancellation was undone.")
-            # Where the last thing the patient heard is not that they are booked, they hear it now.
-            if await last_notice(connection, clinic.id, visit.id) not in ("booked", "rescheduled"):
+            # Where the last thing the patient heard is not that they are booked then, they hear it now.
+            if await fetch_told_start(connection, clinic.id, visit.id) != back.starts_at:
                 planned = plan_notice(clinic, back, patient, "booked", now) + planned
         await add_messages(connection, clinic.id, planned)
     await audit_visit(connection, clinic, actor, "visit.undone", back, {"from": visit.status, "to": status})

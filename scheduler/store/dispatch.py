@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from scheduler.domain.clinics import Channel, Language
-from scheduler.domain.messages import CONFIRMED_LATELY, State
+from scheduler.domain.messages import CONFIRMED_LATELY, UNAGREED, State
 from scheduler.domain.sending import JUMPS_AFTER, URGENT
 from scheduler.store.connections import Connection
 from scheduler.store.rows import to_struct
@@ -87,12 +87,12 @@ def _next_of(kinds: str) -> str:
 
 
 # Why a message is closed instead of sent, or left to the next call with the address and language the patient has now.
-_VERDICTS = """(values
+_VERDICTS = f"""(values
     ('late', 'sms', 'expired', 'Too late to be of use.'),
     ('late', 'email', 'expired', 'Too late to be of use.'),
     ('changed', 'sms', 'cancelled', 'The visit is no longer as this message says.'),
     ('changed', 'email', 'cancelled', 'The visit is no longer as this message says.'),
-    ('unwanted', 'sms', 'suppressed', 'The patient has not agreed to texts.'),
+    ('unwanted', 'sms', 'suppressed', '{UNAGREED}'),
     ('unwanted', 'email', 'suppressed', 'The patient has no email address, or wants no such email.'),
     ('confirmed', 'sms', 'cancelled', 'The patient has confirmed.'),
     ('confirmed', 'email', 'cancelled', 'The patient has confirmed.'),
@@ -101,9 +101,15 @@ _VERDICTS = """(values
     ('moved', 'sms', 'pending', null), ('moved', 'email', 'pending', null),
     ('go', 'sms', 'sending', null), ('go', 'email', 'sending', null))"""
 
-# Whether a visit is no longer as a message of each kind says. What speaks of no visit is always true.
+# Whether a visit is no longer as a message of each kind says. What speaks of no visit is always true; a notice is over
+# where there is a later one.
 _CHANGED = """case
     when messages.visit_id is null then false
+    when messages.kind not in ('reminder', 'reply', 'link', 'otp') and exists (
+        select from messages as later
+        where later.clinic_id = messages.clinic_id and later.visit_id = messages.visit_id
+            and later.channel = messages.channel and later.kind not in ('reminder', 'reply', 'link', 'otp')
+            and later.visit_version > messages.visit_version and later.state <> 'cancelled') then true
     when messages.kind like 'cancelled%' or messages.kind = 'closure' then visits.status <> 'cancelled'
     when messages.kind = 'no_show' then visits.status <> 'no_show'
     when messages.kind = 'reply' and not messages.variables ? 'starts_at' then false

@@ -134,13 +134,35 @@ async def void_messages(connection: Connection, clinic_id: UUID, visit_id: UUID,
     )
 
 
-async def last_notice(connection: Connection, clinic_id: UUID, visit_id: UUID) -> str | None:
-    """Return the kind of the last notice about a visit that left, or may have, or None."""
+async def fetch_told_start(connection: Connection, clinic_id: UUID, visit_id: UUID) -> datetime | None:
+    """Return for when the patient was last told that a visit is booked; None where they were not, or it was canceled.
+
+    What left counts, and what may have.
+    """
     return await connection.fetchval(
-        """select kind from messages where clinic_id = $1 and visit_id = $2 and kind not in ('reminder', 'reply')
+        """select case when kind in ('booked', 'rescheduled') then (variables ->> 'starts_at')::timestamptz end
+        from messages where clinic_id = $1 and visit_id = $2 and kind not in ('reminder', 'reply', 'link')
             and state in ('sending', 'unknown', 'sent', 'delivered') order by id desc limit 1""",
         clinic_id,
         visit_id,
+    )
+
+
+async def has_other_reminder(connection: Connection, clinic_id: UUID, message_id: UUID) -> bool:
+    """Return whether a patient need not hear of a visit by this reminder, because they have confirmed or another goes.
+
+    One of less than a day comes on top of others, and is never needed.
+    """
+    return await connection.fetchval(
+        """select reminder.lead_minutes < 1440 or visits.status = 'confirmed' or exists (
+            select 1 from messages as other
+            where other.clinic_id = $1 and other.visit_id = reminder.visit_id and other.id <> $2
+                and other.kind = 'reminder' and other.variables -> 'starts_at' = reminder.variables -> 'starts_at'
+                and other.state in ('pending', 'sending', 'unknown', 'sent', 'delivered'))
+        from messages as reminder join visits on visits.clinic_id = $1 and visits.id = reminder.visit_id
+        where reminder.clinic_id = $1 and reminder.id = $2""",
+        clinic_id,
+        message_id,
     )
 
 

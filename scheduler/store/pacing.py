@@ -111,7 +111,10 @@ async def last_were_unknown(
 async def count_texts(
     connection: Connection, phones: Sequence[tuple[UUID, str, datetime, datetime]]
 ) -> list[tuple[int, int]]:
-    """Return how many texts that count each phone of a clinic was sent since its day began, and since its week did."""
+    """Return how many texts that count each phone of a clinic was sent since its day began, and since its week did.
+
+    One that is known not to have arrived rang nobody's phone, and leaves its room to the next try.
+    """
     if not phones:
         return []
     rows = await connection.fetch(
@@ -121,7 +124,7 @@ async def count_texts(
         cross join lateral (
             select count(*) filter (where sent_at >= day_began) as today, count(*) as this_week from messages
             where messages.clinic_id = asked.clinic_id and address = phone and sent_at >= week_began
-                and channel = 'sms' and kind <> all($5)
+                and channel = 'sms' and kind <> all($5) and state not in ('undelivered', 'failed')
         ) as counted
         order by number""",
         *zip(*phones, strict=True),

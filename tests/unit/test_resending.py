@@ -184,6 +184,13 @@ def test_a_person_is_called_about_what_still_matters(failed: Message, of: Visit 
     assert call_for(failed, of, NOW, mailed=False) == ("The phone was off." if is_called else None)
 
 
+@pytest.mark.parametrize("state", ["suppressed", "expired"])
+def test_nobody_is_called_because_one_of_several_reminders_was_not_tried(state: State) -> None:
+    assert call_for(message(state=state), visit(), NOW, mailed=False, reminded=True) is None
+    assert call_for(message(state=state), visit(), NOW, mailed=False) == "The phone was off."
+    assert call_for(message(), visit(), NOW, mailed=False, reminded=True) == "The phone was off."
+
+
 def test_whoever_calls_knows_why_and_whether_an_email_says_the_same() -> None:
     assert call_for(message(), visit(), NOW, mailed=True) == "The phone was off. An email says the same."
     assert call_for(message(reason=None), visit(), NOW, mailed=False) == "It could not be delivered."
