@@ -152,18 +152,16 @@ def parse_json(body: bytes) -> Any:
 
 def _holds_nul(value: Any) -> bool:
     """Tell whether a string anywhere in a value holds a NUL: six characters that only spell its escape are none."""
-    waiting = [value]
+    waiting: list[Any] = [value]
     while waiting:
-        match waiting.pop():
-            case str() as text:
-                if "\x00" in text:
-                    return True
-            case dict() as members:
-                waiting += [*members, *members.values()]
-            case list() as items:
-                waiting += items
-            case _:
-                pass
+        found = waiting.pop()
+        if isinstance(found, str) and "\x00" in found:
+            return True
+        if isinstance(found, dict):
+            members = cast("dict[str, Any]", found)
+            waiting += [*members, *members.values()]
+        elif isinstance(found, list):
+            waiting += cast("list[Any]", found)
     return False
 
 
