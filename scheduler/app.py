@@ -44,7 +44,7 @@ from scheduler.web.metrics import Latencies
 from scheduler.web.openapi import openapi_config
 from scheduler.web.pages.routes import page_handlers
 from scheduler.web.problems import on_error
-from scheduler.web.requests import BODY_LIMIT, StrictRequest, read_query
+from scheduler.web.requests import BODY_LIMIT, StrictRequest, check_request
 from scheduler.web.staff.routes import STAFF_PAGES
 from scheduler.web.static import static_files
 
@@ -100,7 +100,7 @@ def create_app(settings: Settings, *, texts_directory: Path | None = None, refre
             "posting": Provide(provide_posting),
         },
         exception_handlers={Exception: on_error},
-        before_request=read_query,
+        before_request=check_request,
         before_send=[stamp, latencies.observe],
         request_class=StrictRequest,
         request_max_body_size=BODY_LIMIT,

@@ -31,6 +31,12 @@ _APOSTROPHES = "\u2018\u2019\u201b\u02bb\u02bc\u0060\u2032"
 _HYPHENS = "\u2010\u2012\u2013\u2014\u2015\u2212"
 _PLAIN = str.maketrans(dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_HYPHENS, "-"))
 
+# Persian and the scripts of India write names with these; any other format character is no part of one.
+_JOINERS = "\u200c\u200d"
+
+# Letters and a sign by their category, which are blank all the same: of Hangul, and of Braille.
+_FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
+
 # Stands between family and given name in a name_key, and is part of no name.
 _BETWEEN = "\x1f"
 
@@ -137,7 +143,7 @@ def read_search(text: str, pointer: str, problems: list[FieldError]) -> NameSear
 
     Words of a name may come in either order, and a family or given name may have several: every split is a reading.
     """
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn") for character in text):
+    if any(map(_is_in_no_name, text)):
         problems.append(FieldError(pointer, "invalid", "Type the beginning of a name, or the end of a phone number"))
         return NameSearch([])
     digits = re.sub(r"[ ().+/-]", "", text)
@@ -158,15 +164,31 @@ def read_search(text: str, pointer: str, problems: list[FieldError]) -> NameSear
 
 
 def read_name(value: str, pointer: str, problems: list[FieldError]) -> str:
-    """Return the name in NFC with single spaces; names of any script pass, control characters do not."""
-    name = " ".join(unicodedata.normalize("NFC", value).split())
-    if not name:
+    """Return the name in NFC with single spaces; names of any script pass, control characters do not.
+
+    What only tells programs how to set a text is left out, as what turns the direction of writing would turn the words
+    around the name as well. A name in which there is nothing to see is missing.
+    """
+    shown = "".join(
+        character for character in value if unicodedata.category(character) != "Cf" or character in _JOINERS
+    )
+    name = " ".join(unicodedata.normalize("NFC", shown).split())
+    if not name or (not any(map(_is_seen, name)) and not any(map(_is_in_no_name, name))):
         problems.append(FieldError(pointer, "name-missing", "Enter a name"))
     elif len(name) > NAME_LENGTH:
         problems.append(FieldError(pointer, "name-too-long", f"Use at most {NAME_LENGTH} characters"))
-    elif any(unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn") for character in name):
+    elif any(map(_is_in_no_name, name)):
         problems.append(FieldError(pointer, "name-invalid", "Use letters, spaces, hyphens and apostrophes"))
     return name
+
+
+def _is_seen(character: str) -> bool:
+    """Tell what stands by itself from accents, joiners and fillers, which nobody sees without a letter."""
+    return unicodedata.category(character)[0] in "LNPS" and character not in _FILLERS
+
+
+def _is_in_no_name(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn")
 
 
 def read_phone(value: str, pointer: str, problems: list[FieldError]) -> str:

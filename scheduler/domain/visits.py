@@ -35,6 +35,12 @@ GRACE = timedelta(minutes=10)
 # Check-in opens an hour before the visit; a no-show can only be known once it should have begun.
 ARRIVE_BEFORE = timedelta(minutes=60)
 
+# From how long before the start on an action is possible that is not possible always, and what is said earlier.
+FROM_BEFORE: dict[Action, tuple[timedelta, str]] = {
+    "arrive": (ARRIVE_BEFORE, "Check-in opens an hour before the visit."),
+    "no_show": (timedelta(0), "A visit can be marked a no-show only after its start."),
+}
+
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
     """One appointment of one patient, as stored. Instants are aware, in UTC; ``patient_id`` is None for a hold."""
@@ -62,36 +68,42 @@ def after(visit: Visit, action: Action, now: datetime) -> Status:
     """Return the status that an action leads to. Raises WrongStatus, which says what is allowed instead."""
     status = TRANSITIONS[action].get(visit.status)
     if status is None:
-        raise WrongStatus(
-            f"The visit is {visit.status.replace('_', '-')}.", visit_status=visit.status, allowed=allowed(visit.status)
-        )
-    if action == "no_show" and now < visit.starts_at:
-        raise WrongStatus(
-            "A visit can be marked a no-show only after its start.",
-            visit_status=visit.status,
-            allowed=allowed(visit.status),
-        )
-    if action == "arrive" and now < visit.starts_at - ARRIVE_BEFORE:
-        raise WrongStatus(
-            "Check-in opens an hour before the visit.", visit_status=visit.status, allowed=allowed(visit.status)
-        )
+        raise _refusal(f"The visit is {visit.status.replace('_', '-')}.", visit, now)
+    if _is_too_early(visit, action, now):
+        raise _refusal(FROM_BEFORE[action][1], visit, now)
     return status
 
 
-def allowed(status: Status) -> list[str]:
-    """Return the actions that the table lets a visit of this status take."""
-    return [action.replace("_", "-") for action, steps in TRANSITIONS.items() if status in steps]
+def allowed(visit: Visit, now: datetime) -> list[str]:
+    """Return what may be done to a visit at this moment, undoing the last change included, as the API names it."""
+    steps = [
+        action.replace("_", "-")
+        for action, steps in TRANSITIONS.items()
+        if visit.status in steps and not _is_too_early(visit, action, now)
+    ]
+    return steps + (["undo"] if _undone(visit, now) else [])
 
 
 def undone(visit: Visit, now: datetime) -> Status:
     """Return the status that undo goes back to. Raises WrongStatus where there is nothing, or too late."""
-    if visit.previous_status is None or visit.status not in UNDOABLE or now - visit.status_changed_at > UNDO_FOR:
-        raise WrongStatus(
-            "There is nothing to undo: the last change is older than 10 minutes or cannot be undone.",
-            visit_status=visit.status,
-            allowed=allowed(visit.status),
-        )
-    return visit.previous_status
+    before = _undone(visit, now)
+    if before is None:
+        nothing = "There is nothing to undo: the last change is older than 10 minutes or cannot be undone."
+        raise _refusal(nothing, visit, now)
+    return before
+
+
+def _undone(visit: Visit, now: datetime) -> Status | None:
+    lately = now - visit.status_changed_at <= UNDO_FOR
+    return visit.previous_status if visit.status in UNDOABLE and lately else None
+
+
+def _is_too_early(visit: Visit, action: Action, now: datetime) -> bool:
+    return action in FROM_BEFORE and now < visit.starts_at - FROM_BEFORE[action][0]
+
+
+def _refusal(detail: str, visit: Visit, now: datetime) -> WrongStatus:
+    return WrongStatus(detail, visit_status=visit.status, allowed=allowed(visit, now))
 
 
 def check_patient_may_change(visit: Visit, visit_type: VisitType, now: datetime, clinic_phone: str) -> None:

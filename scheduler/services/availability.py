@@ -137,13 +137,18 @@ async def count_days(
     visit_type: VisitType,
     *,
     days: Sequence[date],
+    within: Span | None = None,
     now: datetime,
     therapist: Therapist | None = None,
     staff: bool = False,
 ) -> list[DayCount]:
-    """Return for each of a run of clinic dates how many starts are open, and the first. Raises NotBookableOnline."""
+    """Return for each of a run of clinic dates how many starts are open, and the first.
+
+    They count where they start and end ``within`` a span of epoch minutes, which is the whole of the dates unless
+    given. Raises NotBookableOnline.
+    """
     _check_online(visit_type, staff=staff)
-    within = (day_start(days[0], clinic.zone), day_end(days[-1], clinic.zone))
+    within = within or (day_start(days[0], clinic.zone), day_end(days[-1], clinic.zone))
     found = await _find(connection, clinic, visit_type, within, now, therapist=therapist, staff=staff)
     by_day: dict[date, list[int]] = {day: [] for day in days}
     for start in dict.fromkeys(opening.start for opening in found.openings):

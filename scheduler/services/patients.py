@@ -187,6 +187,20 @@ async def change_patient(
     return await _change(connection, clinic, patient, change, actor=actor, now=now)
 
 
+async def change_and_read_patient(
+    connection: Connection, clinic: Clinic, patient_id: UUID, change: PatientChange, *, actor: Actor, now: datetime
+) -> Patient:
+    """Change a patient and return the whole record to who asked for it, as ``change_patient``.
+
+    A change leaves its own row; where nothing changed they have only read, and it is noted that they did.
+    """
+    patient = _known(await store.fetch_patient(connection, clinic.id, patient_id, for_update=True))
+    changed = await _change(connection, clinic, patient, change, actor=actor, now=now)
+    if changed == patient:
+        await note_reading(connection, clinic, actor, "patient.read", patient.id)
+    return changed
+
+
 async def agree(
     connection: Connection, clinic: Clinic, patient: Patient, agreement: Agreement, *, actor: Actor, now: datetime
 ) -> Patient:

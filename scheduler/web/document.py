@@ -145,9 +145,11 @@ def _problems(operation: Document, handler: HTTPRouteHandler) -> dict[int, list[
     implied: list[type[SchedulerError]] = [errors.MalformedRequest, SchedulerError]
     if "path" in parameters.values():
         implied.append(errors.NotFound)
-    if body:
+    # What needs no body is sent one all the same, and refuses it as what needs one refuses another.
+    changes = bool(body) or not handler.http_methods <= {"GET", "HEAD"}
+    if changes:
         implied += [errors.BodyTooSlow, errors.BodyTooLarge, errors.UnsupportedMediaType]
-    if body or {"query", "header"} & set(parameters.values()):
+    if changes or {"query", "header"} & set(parameters.values()):
         implied.append(errors.InvalidRequest)
     if "Idempotency-Key" in parameters:
         implied += [errors.IdempotencyInFlight, errors.IdempotencyKeyReused]

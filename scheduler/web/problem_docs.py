@@ -108,7 +108,7 @@ def PROBLEMS(*problems: int | type[SchedulerError]) -> dict[int, ResponseSpec]: 
 
     A status means the error that is usual for it; where there is none, as for 409, every error with that status.
     What follows from an operation's form need not be named (``web.openapi`` adds it): 404 for an id in the path,
-    408, 413 and 415 for a body, 422 for parameters, and what may become of an Idempotency-Key.
+    408, 413, 415 and 422 for what may be sent a body, 422 for parameters, and what may become of an Idempotency-Key.
     """
     by_status: dict[int, list[type[SchedulerError]]] = {}
     for problem in (400, 401, 500, 503, *problems):

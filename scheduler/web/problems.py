@@ -1,6 +1,7 @@
 """Every answer that is not a success, as RFC 9457 problem+json, from the one table in ``errors``."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, cast
 
 import asyncpg
@@ -25,6 +26,7 @@ from scheduler.errors import (
 from scheduler.web.application import allowed
 from scheduler.web.headers import name_request
 from scheduler.web.pages.errors import page_error
+from scheduler.web.reading import NOT_BLANK
 
 _log = structlog.get_logger(__name__)
 
@@ -68,6 +70,7 @@ RETRY_AFTER_SECONDS = 1
 _PLACE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?", re.DOTALL)
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _MISSING_FIELD = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+_BLANK = ("Expected `str` of length >= 1", f"Expected `str` matching regex {NOT_BLANK!r}")
 _MISSING_PARAMETER = re.compile(r"Missing required (?P<source>\w+) parameter '(?P<name>[^']*)'.*", re.DOTALL)
 
 
@@ -131,7 +134,7 @@ def _field_errors(error: ValidationException) -> list[FieldError]:
     for entry in cast("list[dict[str, str]]", error.extra or []):
         message, source, key = entry.get("message", ""), entry.get("source"), entry.get("key", "")
         if message == "'data'":
-            return [FieldError("/", "missing", "Send a JSON body.")]
+            return [FieldError("", "missing", "Send a JSON body.")]
         in_body = source == "body" or key.startswith("data")
         parts = _PLACE.fullmatch(message)
         what, where = (parts["what"], parts["where"] or "") if parts else (message, "")
@@ -143,6 +146,13 @@ def _field_errors(error: ValidationException) -> list[FieldError]:
         elif missing := _MISSING_FIELD.fullmatch(what):
             path.append(missing["name"])
             code, detail = "missing", "This field is needed."
-        pointer = "/" + "/".join(path) if in_body else "?" + ".".join(path)
+        elif what in _BLANK:
+            detail = "Say it in words: this must not be blank."
+        pointer = _pointer(path) if in_body else "?" + ".".join(path)
         found.append(FieldError(pointer, code, detail.replace("`", "")[:200]))
-    return found or [FieldError("/", "invalid", "The request does not have the form it needs.")]
+    return found or [FieldError("", "invalid", "The request does not have the form it needs.")]
+
+
+def _pointer(path: Iterable[str]) -> str:
+    """Return where something stands in a body, as RFC 6901 has it; the body as a whole is the empty text."""
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)

@@ -46,11 +46,18 @@ IfMatch = Annotated[
 ]
 
 
+# What a person must say in words; blanks say nothing.
+NOT_BLANK = r"\S"
+
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=NOT_BLANK)]
+WordingVersion = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=NOT_BLANK, examples=["2026-11"])]
+
+
 class ConsentBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What the patient said about texts, and the version of the words that they were shown."""
 
     granted: bool
-    wording_version: Annotated[str, msgspec.Meta(max_length=40, examples=["2026-11"])]
+    wording_version: WordingVersion
 
 
 class PatientBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -78,7 +85,7 @@ class Problems(list[FieldError]):
 
 
 def read_start(value: str, pointer: str, problems: Problems, *, now: datetime, staff: bool) -> datetime:
-    """Return the start of a visit: RFC 3339 with an offset, a whole minute, not past and not years away."""
+    """Return the start of a visit in UTC: RFC 3339 with an offset, a whole minute, not past and not years away."""
     start = read_instant(value, pointer, problems)
     if start is None:
         return now
@@ -88,12 +95,12 @@ def read_start(value: str, pointer: str, problems: Problems, *, now: datetime, s
         problems.add(pointer, "time-in-the-past", "This time is past")
     elif start > now + FURTHEST:
         problems.add(pointer, "time-too-far", "This time is more than two years ahead")
-    return start
+    return start.astimezone(UTC)
 
 
 def read_instant(value: str, pointer: str, problems: Problems) -> datetime | None:
-    # A plus sign in a query string arrives as a blank when the caller forgot to encode it.
-    text = re.sub(r" (?=\d\d:\d\d$)", "+", value)
+    # A plus sign in a query string arrives as a blank when the caller forgot to encode it; in a body a blank is one.
+    text = re.sub(r" (?=\d\d:\d\d$)", "+", value) if pointer.startswith("?") else value
     try:
         instant = msgspec.convert(text, datetime)
     except msgspec.ValidationError:
@@ -113,32 +120,41 @@ def read_bound(value: str, pointer: str, problems: Problems, clinic: Clinic) -> 
 
     Seconds make the span smaller: slots start and end on whole minutes, within what was asked for.
     """
-    try:
-        day = date.fromisoformat(value)
-    except ValueError:
-        day = None
-    if day is not None and EARLIEST_YEAR <= day.year <= LATEST_YEAR:
-        return day_start(day, clinic.zone)
-    instant = read_instant(value, pointer, problems)
-    if instant is None:
+    moment = _read_moment(value, pointer, problems, clinic)
+    if moment is None:
         return 0
-    minute = instant.timestamp() / 60
+    minute = moment.timestamp() / 60
     return math.ceil(minute) if pointer == FROM else math.floor(minute)
 
 
 def read_bounds(
     from_: str | None, to: str | None, problems: Problems, clinic: Clinic, *, usually_from: datetime | None = None
 ) -> tuple[datetime | None, datetime | None]:
-    """Return both ends of a list as instants in UTC, None for one that is open; an empty stretch is refused."""
+    """Return both ends of a list as instants in UTC, None for one that is open; an empty stretch is refused.
+
+    They are as exact as they were sent: what a list is of may be due at any fraction of a second.
+    """
     before = len(problems)
     starts, ends = (
-        None if value is None else datetime.fromtimestamp(read_bound(value, pointer, problems, clinic) * 60, UTC)
+        None if value is None else _read_moment(value, pointer, problems, clinic)
         for value, pointer in ((from_, FROM), (to, TO))
     )
     starts = starts or usually_from
     if len(problems) == before and starts is not None and ends is not None and starts >= ends:
         refuse_empty_range(problems)
     return starts, ends
+
+
+def _read_moment(value: str, pointer: str, problems: Problems, clinic: Clinic) -> datetime | None:
+    """Return a clinic date's beginning, or an instant as it is, in UTC."""
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        day = None
+    if day is not None and EARLIEST_YEAR <= day.year <= LATEST_YEAR:
+        return datetime.fromtimestamp(day_start(day, clinic.zone) * 60, UTC)
+    instant = read_instant(value, pointer, problems)
+    return None if instant is None else instant.astimezone(UTC)
 
 
 def refuse_empty_range(problems: Problems) -> None:
@@ -179,7 +195,7 @@ def read_patient(body: PatientBody, pointer: str, problems: Problems, clinic: Cl
         given_name=read_name(body.given_name, f"{pointer}/given_name", problems),
         family_name=read_name(body.family_name, f"{pointer}/family_name", problems),
         phone=read_phone(body.phone, f"{pointer}/phone", problems),
-        email=read_email(body.email, f"{pointer}/email", problems) if body.email else None,
+        email=read_email(body.email, f"{pointer}/email", problems) if body.email is not None else None,
         birth_date=read_birth_date(body.birth_date, now, f"{pointer}/birth_date", problems),
         language=read_language(body.language, f"{pointer}/language", problems, clinic)
         if body.language is not None

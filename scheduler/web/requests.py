@@ -19,8 +19,13 @@ from scheduler.web.application import Application
 # The largest body of this API is a few kilobytes; a megabyte is already an attack.
 BODY_LIMIT = 64 * 1024
 
+# What asks and changes nothing; a body has no meaning there, and HTTP says so.
+_READING = ("GET", "HEAD", "OPTIONS")
+
 # A query that is nothing but nonsense is not answered at its own length.
 _MOST_PROBLEMS, _LONGEST_NAME = 20, 60
+
+_NUL = "The body holds a NUL character."
 
 
 def header_of(request: ASGIConnection[Any, Any, Any, Any], name: bytes) -> str | None:
@@ -47,11 +52,33 @@ class StrictRequest(Request[Any, Any, State]):
         taken = self.route_handler.parsed_fn_signature.parameters.get("data")
         if taken is None or not taken.is_subclass_of(msgspec.Struct):
             return value
-        try:
-            return msgspec.convert(value, taken.annotation)
-        except msgspec.ValidationError as problem:
-            extra = [{"message": str(problem), "key": "data", "source": "body"}]
-            raise ValidationException(extra=extra) from problem
+        return _convert(value, taken.annotation)
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    """Return a body as a Struct. Raises ValidationException as the framework does."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as problem:
+        extra = [{"message": str(problem), "key": "data", "source": "body"}]
+        raise ValidationException(extra=extra) from problem
+
+
+class _NoBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What an operation takes that needs no body."""
+
+
+async def check_request(request: Request[Any, Any, Any]) -> None:
+    """Refuse what nobody would read: parameters, as ``read_query`` does, and the body of what takes none.
+
+    Whoever sends a reason with a confirmation must not think that it was kept. Nothing and ``{}`` are no body. Raises
+    what ``read_query`` and ``StrictRequest.json`` raise.
+    """
+    await read_query(request)
+    if request.method in _READING or not request.scope["path"].startswith("/api/"):
+        return
+    if "data" not in request.route_handler.parsed_fn_signature.parameters and await request.body():
+        _convert(await request.json(), _NoBody)
 
 
 async def read_query(request: Request[Any, Any, Any]) -> None:
@@ -102,12 +129,14 @@ def parse_json(body: bytes) -> Any:
     """Return the value of a JSON text. Raises MalformedRequest, in words that hold nothing of the body."""
     try:
         text = body.decode()
-        if "\x00" in text or "\\u0000" in text:
-            raise MalformedRequest("The body holds a NUL character.")
+        if "\x00" in text:
+            raise MalformedRequest(_NUL)
         value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
         if "\\u" in text:
             # Half a surrogate pair can be escaped but never written down again.
             json.dumps(value, ensure_ascii=False).encode()
+        if "\\u0000" in text and _holds_nul(value):
+            raise MalformedRequest(_NUL)
     except UnicodeEncodeError as problem:
         raise MalformedRequest("The body holds half a character.") from problem
     except UnicodeDecodeError as problem:
@@ -119,6 +148,21 @@ def parse_json(body: bytes) -> Any:
     except ValueError as problem:
         raise MalformedRequest("The body holds a number that is too long.") from problem
     return value
+
+
+def _holds_nul(value: Any) -> bool:
+    """Tell whether a string anywhere in a value holds a NUL: six characters that only spell its escape are none."""
+    waiting: list[Any] = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, str) and "\x00" in found:
+            return True
+        if isinstance(found, dict):
+            members = cast("dict[str, Any]", found)
+            waiting += [*members, *members.values()]
+        elif isinstance(found, list):
+            waiting += cast("list[Any]", found)
+    return False
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

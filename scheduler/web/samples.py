@@ -207,7 +207,7 @@ _MEMBERS: dict[str, dict[str, Any]] = {
     "too-soon": {"alternatives": _ALTERNATIVES},
     "version-mismatch": {"etag": '"4"'},
     "version-required": {"etag": '"4"'},
-    "wrong-status": {"visit_status": "cancelled", "allowed": []},
+    "wrong-status": {"visit_status": "cancelled", "allowed": ["undo"]},
 }
 
 

@@ -51,6 +51,8 @@ def fields(response: httpx.Response) -> list[tuple[str, str]]:
         ({"starts_at": "2037-01-12T10:00:00-05:00"}, [("/starts_at", "time-too-far")]),
         ({"starts_at": "2027-01-12T10:00:30-05:00"}, [("/starts_at", "time-not-whole")]),
         ({"starts_at": "tomorrow"}, [("/starts_at", "time-invalid")]),
+        ({"starts_at": "2027-01-12T10:00:00 05:00"}, [("/starts_at", "time-invalid")]),
+        ({"a/b~c": 1}, [("/a~1b~0c", "unknown-field")]),
         ({"starts_at": 1799766000}, [("/starts_at", "invalid")]),
         ({"starts_at": None}, [("/starts_at", "invalid")]),
         ({"visit_type": "massage"}, [("/visit_type", "visit-type-unknown")]),
@@ -77,6 +79,15 @@ async def test_a_hold_that_makes_no_sense_names_every_field_at_fault(
         ({"phone": "123"}, [("/patient/phone", "phone-invalid")]),
         ({"given_name": " "}, [("/patient/given_name", "name-missing")]),
         ({"email": "ash@"}, [("/patient/email", "email-invalid")]),
+        ({"email": ""}, [("/patient/email", "email-invalid")]),
+        ({"given_name": "\u200d\u200d"}, [("/patient/given_name", "name-missing")]),
+        *(
+            (
+                {"sms_consent": {"granted": True, "wording_version": blank}},
+                [("/patient/sms_consent/wording_version", "invalid")],
+            )
+            for blank in ("", " ")
+        ),
         ({"language": "fr"}, [("/patient/language", "language-unknown")]),
         ({"birth_date": "2999-01-01"}, [("/patient/birth_date", "birth-date-invalid")]),
         ({"birth_date": "01/02/1990"}, [("/patient/birth_date", "invalid")]),
@@ -100,7 +111,7 @@ async def test_a_patient_that_cannot_be_reached_names_every_field_at_fault(
 
 async def test_a_missing_field_a_missing_body_and_a_missing_patient_are_named(public: httpx.AsyncClient) -> None:
     assert fields(await public.post("/api/v1/holds", json={"visit_type": "eval-run"})) == [("/starts_at", "missing")]
-    assert fields(await public.post("/api/v1/holds")) == [("/", "missing")]
+    assert fields(await public.post("/api/v1/holds")) == [("", "missing")]
     without = {key: value for key, value in BOOKING.items() if key != "patient"}
     assert fields(await public.post("/api/v1/visits", json=without)) == [("/patient", "missing")]
 
@@ -112,6 +123,8 @@ async def test_a_missing_field_a_missing_body_and_a_missing_patient_are_named(pu
         (b'{"visit_type": "a", "visit_type": "b", "starts_at": "c"}', "malformed-request", 400),
         (b"[" * 30_000 + b"]" * 30_000, "malformed-request", 400),
         (b'{"visit_type": "eval\\u0000run", "starts_at": "c"}', "malformed-request", 400),
+        (b'{"visit_type": "eval", "\\u0000": 1}', "malformed-request", 400),
+        (b'{"visit_type": ["\\\\\\u0000"], "starts_at": "c"}', "malformed-request", 400),
         (b'{"visit_type": NaN, "starts_at": "c"}', "malformed-request", 400),
         (b'\xff\xfe{"visit_type": 1}', "malformed-request", 400),
         (b'{"visit_type": "\\ud800", "starts_at": "c"}', "malformed-request", 400),
@@ -205,6 +218,84 @@ async def test_a_list_of_a_stretch_that_ends_before_it_begins_is_refused(desk: h
 @pytest.mark.parametrize("cursor", ["x", "MDAwMS0wMS0wMVQwMDowMDowMCsxNDowMCA", "OTk5OS0xMi0zMVQyMzo1OTo1OS0xNDowMCAx"])
 async def test_a_cursor_that_we_did_not_give_is_refused(desk: httpx.AsyncClient, cursor: str) -> None:
     assert fields(await desk.get("/api/v1/visits", params={"cursor": cursor})) == [("?cursor", "cursor-invalid")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["visits", "messages", "patients?q=sam", "inbound", "tasks", "closures", "therapists/rivera/time-off"],
+)
+async def test_a_cursor_of_nothing_is_refused_and_not_the_first_page(desk: httpx.AsyncClient, path: str) -> None:
+    address = f"/api/v1/{path}{'&' if '?' in path else '?'}cursor="
+    assert [pointer for pointer, _ in fields(await desk.get(address))] == ["?cursor"]
+
+
+@pytest.mark.parametrize(
+    ("address", "pointer"),
+    [
+        ("therapists?visit_type=", "?visit_type"),
+        ("visits?therapist=", "?therapist"),
+        ("visits?patient_id=", "?patient_id"),
+        ("visits?status=", "?status"),
+        ("visits?from=", "?from"),
+        ("messages?visit_id=", "?visit_id"),
+        ("messages?channel=", "?channel"),
+        ("messages?needs_attention=", "?needs_attention"),
+    ],
+)
+async def test_an_empty_filter_does_not_mean_everything(desk: httpx.AsyncClient, address: str, pointer: str) -> None:
+    assert [named for named, _ in fields(await desk.get(f"/api/v1/{address}"))] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"starts_at": ""}, [("/starts_at", "time-invalid")]),
+        ({"visit_type": ""}, [("/visit_type", "visit-type-unknown")]),
+        ({"hold_token": "x"}, [("/hold_id", "missing")]),
+        ({"overbook": {"reason": " \t "}, "therapist": "rivera"}, [("/overbook/reason", "invalid")]),
+        ({"overbook": {"reason": ""}, "therapist": "rivera"}, [("/overbook/reason", "invalid")]),
+    ],
+)
+async def test_a_booking_by_key_that_makes_no_sense_names_every_field_at_fault(
+    desk: httpx.AsyncClient, pool: Pool, changes: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    assert fields(await desk.post("/api/v1/visits", json=HOLD | {"patient": ASH} | changes)) == expected
+    assert not await pool.fetchval("select count(*) from visits")
+
+
+async def test_six_characters_that_spell_an_escape_are_no_nul(public: httpx.AsyncClient) -> None:
+    body = b'{"visit_type": "\\\\u0000", "starts_at": "2027-01-12T10:00:00-05:00"}'
+    answer = await public.post("/api/v1/holds", content=body, headers={"Content-Type": "application/json"})
+    assert fields(answer) == [("/visit_type", "visit-type-unknown")]
+
+
+WITHOUT_BODY = [
+    *(f"visits/{{id}}/{action}" for action in ("confirm", "arrive", "complete", "no-show", "undo")),
+    "holds/{id}/extend",
+    *(f"messages/{{id}}/{action}" for action in ("resend", "handled")),
+    "inbound/{id}/handled",
+    "tasks/{id}/handled",
+    *(f"webhooks/{{id}}/{action}" for action in ("secret/rotate", "test", "deliveries/{id}/redeliver")),
+]
+
+
+@pytest.mark.parametrize("path", WITHOUT_BODY)
+async def test_what_takes_no_body_refuses_whatever_one_says(desk: httpx.AsyncClient, path: str) -> None:
+    address = f"/api/v1/{path.replace('{id}', BOOKING['hold_id'])}"
+    headers = {"Content-Type": "application/json", "If-Match": '"1"', "Hold-Token": "x"}
+
+    async def send(body: bytes) -> httpx.Response:
+        return await desk.post(address, content=body, headers=headers)
+
+    for nothing in (b"", b"{}", b" { } "):
+        problem(await send(nothing), 404, "hold-not-found" if "hold" in path else "not-found")
+    assert fields(await send(b'{"reason": "late"}')) == [("/reason", "unknown-field")]
+    for other in (b"[]", b"null", b"1"):
+        assert fields(await send(other)) == [("", "invalid")]
+    problem(await send(b"{"), 400, "malformed-request")
+    problem(await send(b'{"a": 1, "a": 2}'), 400, "malformed-request")
+    headers["Content-Type"] = "text/plain"
+    problem(await send(b"a=b"), 415, "unsupported-media-type")
 
 
 async def test_what_is_not_there_and_what_cannot_be_done_are_problems_too(public: httpx.AsyncClient) -> None:

@@ -195,3 +195,26 @@ async def test_a_query_that_begins_within_a_minute_begins_with_the_next(public: 
     assert await starts("10:00:00", "11:15:00") == ["10:00", "10:15"]
     assert await starts("10:00:01", "11:15:00") == ["10:15"]
     assert await starts("10:00:00", "11:14:59") == ["10:00"]
+
+
+async def test_days_are_counted_within_the_moments_asked_for(public: httpx.AsyncClient) -> None:
+    params = {"visit_type": "eval-run", "from": TEN, "to": f"{DAY}T15:00:00-05:00", "therapist": "rivera"}
+    slots = (await public.get("/api/v1/slots", params=params)).json()["items"]
+    days = (await public.get("/api/v1/slots/days", params=params)).json()["items"]
+    assert days == [{"date": DAY, "open": len(slots), "first": slots[0]["starts_at"]}]
+    whole = (await public.get("/api/v1/slots/days", params={**params, "from": DAY, "to": "2026-12-09"})).json()["items"]
+    assert whole[0]["open"] > len(slots)
+    assert whole[0]["first"] < slots[0]["starts_at"]
+
+
+async def test_a_therapist_who_does_not_perform_a_visit_type_has_no_slots_of_it(
+    public: httpx.AsyncClient, clinic: Clinic
+) -> None:
+    unable = next(one for one in clinic.therapists.values() if not one.may_perform(clinic.visit_types["eval-run"]))
+    params = {"visit_type": "eval-run", "from": DAY, "to": "2026-12-09", "therapist": unable.code}
+    slots = (await public.get("/api/v1/slots", params=params)).json()
+    assert (slots["items"], slots["next_available"]) == ([], None)
+    days = (await public.get("/api/v1/slots/days", params=params)).json()["items"]
+    assert [day["open"] for day in days] == [0]
+    operations = (await public.get("/schema/openapi.json")).json()["paths"]
+    assert all("not-qualified" not in str(operations[path]["get"]) for path in ("/api/v1/slots", "/api/v1/slots/days"))

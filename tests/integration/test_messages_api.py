@@ -259,6 +259,24 @@ async def test_every_text_can_be_seen_with_sample_data_and_what_it_costs(desk: h
     assert (email["encoding"], email["units"], email["segments"]) == (None, None, None)
 
 
+async def test_the_ends_of_a_list_are_the_moments_that_were_sent(desk: httpx.AsyncClient, pool: Pool) -> None:
+    visit = (await book(desk, "eval-run", TEN)).json()
+    due = datetime.fromisoformat("2026-12-01T12:00:30.500000+00:00")
+    await pool.execute("update messages set not_before = $2 where visit_id = $1", visit["id"], due)
+
+    async def listed(kind: str, first: str, last: str) -> bool:
+        answer = await desk.get(f"/api/v1/{kind}", params={"from": first, "to": last})
+        assert answer.status_code == 200, answer.text
+        return bool(answer.json()["items"])
+
+    assert await listed("messages", "2026-12-01T12:00:30.5Z", "2026-12-01T12:00:31Z")
+    assert await listed("messages", "2026-12-01T12:00:30Z", "2026-12-01T12:00:30.500001Z")
+    assert not await listed("messages", "2026-12-01T12:00:30.500001Z", "2026-12-01T12:01:00Z")
+    assert not await listed("messages", "2026-12-01T12:00:00Z", "2026-12-01T12:00:30.5Z")
+    assert await listed("visits", TEN, TEN.replace(":00-05", ":01-05"))
+    assert not await listed("visits", TEN.replace(":00-05", ":01-05"), TEN.replace(":00-05", ":59-05"))
+
+
 async def test_a_cursor_that_is_none_is_refused(desk: httpx.AsyncClient) -> None:
     for path in ("/api/v1/messages", "/api/v1/inbound"):
         refused = await desk.get(path, params={"cursor": "the next one"})

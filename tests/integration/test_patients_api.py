@@ -119,6 +119,17 @@ async def test_a_change_touches_what_is_named_and_null_clears(desk: httpx.AsyncC
     assert [one["id"] for one in response.json()["items"]] == [patient["id"]]
 
 
+async def test_a_change_that_changes_nothing_is_a_reading_of_the_record(desk: httpx.AsyncClient, pool: Pool) -> None:
+    patient = await add(desk, ASH)
+    await change(desk, patient)
+    assert len(await trace(pool, "patient.read")) == 1
+    await change(desk, patient, given_name=ASH["given_name"])
+    assert len(await trace(pool, "patient.read")) == 2
+    await change(desk, patient, given_name="Ashley")
+    assert len(await trace(pool, "patient.read")) == 2
+    assert len(await trace(pool, "patient.changed")) == 1
+
+
 async def test_a_change_that_would_make_a_twin_says_who_the_other_is(desk: httpx.AsyncClient) -> None:
     ash, jo = await add(desk), await add(desk, JO)
     response = await desk.patch(

@@ -111,7 +111,7 @@ async def test_a_day_at_the_desk(desk: httpx.AsyncClient) -> None:
     over = await act(desk, arrived.json(), "complete")
     assert over.json()["status"] == "completed"
     late = await act(desk, over.json(), "cancel", reason="too late")
-    assert (late.status_code, late.json()["code"], late.json()["allowed"]) == (409, "wrong-status", [])
+    assert (late.status_code, late.json()["code"], late.json()["allowed"]) == (409, "wrong-status", ["undo"])
 
 
 async def test_a_change_needs_the_version_that_was_seen(desk: httpx.AsyncClient) -> None:

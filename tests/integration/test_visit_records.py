@@ -48,6 +48,16 @@ async def test_a_history_tells_who_changed_what_when_and_from_what_to_what(
     assert sorted(one["at"] for one in told) == [one["at"] for one in told]
 
 
+async def test_a_history_tells_times_in_utc_whatever_the_offset_that_a_caller_sent(desk: httpx.AsyncClient) -> None:
+    visit = (await book(desk, "eval-run", "2026-12-08T20:30:00+05:30", therapist="rivera")).json()
+    moved = await act(desk, visit, "reschedule", starts_at="2026-12-09T00:30:00+05:30")
+    assert moved.status_code == 200, moved.text
+    assert moved.json()["starts_at"] == TWO
+    booked, rescheduled = [one["details"] for one in await history_of(desk, visit)]
+    assert booked["starts_at"] == rescheduled["from"]["starts_at"] == "2026-12-08T15:00:00Z"
+    assert rescheduled["to"]["starts_at"] == "2026-12-08T19:00:00Z"
+
+
 async def test_the_request_id_leads_from_a_history_to_the_logs(desk: httpx.AsyncClient) -> None:
     visit = (await book(desk, "eval-run", TEN)).json()
     await desk.post(

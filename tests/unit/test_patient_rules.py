@@ -55,6 +55,20 @@ def test_joiners_that_some_scripts_are_written_with_are_part_of_a_name() -> None
     assert problems == []
 
 
+@pytest.mark.parametrize("name", ["\u200b", "\u0301", "\u200d\u200d", "\u202e", "\u3164", "\u2800", "\u200c \u0301"])
+def test_a_name_in_which_there_is_nothing_to_see_is_missing(name: str) -> None:
+    problems: list[FieldError] = []
+    read_name(name, "/given_name", problems)
+    assert codes(problems) == ["name-missing"]
+
+
+@pytest.mark.parametrize("sign", ["\u202e", "\u2066", "\u200b", "\u200f", "\ufeff", "\u00ad"])
+def test_what_only_tells_programs_how_to_set_a_text_is_no_part_of_a_name(sign: str) -> None:
+    problems: list[FieldError] = []
+    assert read_name(f"{sign}As{sign}h {sign} Ley", "/given_name", problems) == "Ash Ley"
+    assert problems == []
+
+
 @pytest.mark.parametrize(("length", "problem"), [(1, []), (100, []), (101, ["name-too-long"])])
 def test_a_name_has_a_hundred_letters_at_most(length: int, problem: list[str]) -> None:
     problems: list[FieldError] = []

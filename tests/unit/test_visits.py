@@ -74,6 +74,29 @@ def test_every_action_from_every_status_is_accepted_or_refused_as_written(action
         assert after(visit, action, START + timedelta(minutes=5)) == expected
 
 
+@pytest.mark.parametrize(
+    ("before_the_start", "possible"),
+    [
+        (timedelta(hours=1, seconds=1), ["confirm", "reschedule", "cancel"]),
+        (timedelta(hours=1), ["confirm", "reschedule", "cancel", "arrive"]),
+        (timedelta(seconds=1), ["confirm", "reschedule", "cancel", "arrive"]),
+        (timedelta(0), ["confirm", "reschedule", "cancel", "arrive", "no-show"]),
+    ],
+)
+def test_a_refusal_offers_what_is_possible_at_this_moment(before_the_start: timedelta, possible: list[str]) -> None:
+    with pytest.raises(WrongStatus) as refusal:
+        after(VISIT, "complete", START - before_the_start)
+    assert refusal.value.members["allowed"] == possible
+
+
+def test_a_refusal_offers_to_undo_for_as_long_as_that_is_possible() -> None:
+    over = msgspec.structs.replace(VISIT, status="completed", previous_status="arrived", status_changed_at=START)
+    for passed, possible in ((timedelta(minutes=10), ["undo"]), (timedelta(minutes=10, seconds=1), [])):
+        with pytest.raises(WrongStatus) as refusal:
+            after(over, "cancel", START + passed)
+        assert refusal.value.members["allowed"] == possible
+
+
 def test_every_action_has_a_row_in_the_table() -> None:
     assert set(TRANSITIONS) == set(get_args(Action))
 

@@ -77,11 +77,14 @@ def _direct(
     for name in ("visit_type", "starts_at"):
         if getattr(data, name) is None:
             problems.add(f"/{name}", "missing", "This field is needed where there is no hold")
+    if data.hold_token is not None:
+        problems.add("/hold_id", "missing", "Say which hold the token came with")
     if data.overbook is not None and data.therapist is None:
         problems.add("/therapist", "missing", "Say whose time is overbooked")
-    visit_type = read_visit_type(data.visit_type, "/visit_type", problems, clinic) if data.visit_type else None
+    code, start = data.visit_type, data.starts_at
+    visit_type = read_visit_type(code, "/visit_type", problems, clinic) if code is not None else None
     room = read_room(data.room, "/room", problems, clinic, visit_type)
-    starts_at = read_start(data.starts_at, "/starts_at", problems, now=now, staff=True) if data.starts_at else now
+    starts_at = read_start(start, "/starts_at", problems, now=now, staff=True) if start is not None else now
     problems.settle()
     assert visit_type is not None  # noqa: S101 - settled above
     overbook_reason = data.overbook.reason if data.overbook else None

@@ -58,7 +58,7 @@ class InboundController(Controller):
         """List what patients wrote back. Those that need attention were not understood, and nobody has seen to them."""
         caller.require("messages:read")
         problems = Problems()
-        after = read_uuid(cursor, "?cursor", problems) if cursor else None
+        after = read_uuid(cursor, "?cursor", problems) if cursor is not None else None
         problems.settle()
         found, more = await list_inbound(
             connection, caller.clinic, needs_attention=needs_attention, after=after, limit=limit, actor=caller.actor

@@ -117,7 +117,7 @@ class MessageController(Controller):
         caller.require("messages:read")
         clinic, problems = caller.clinic, Problems()
         due_from, due_before = read_bounds(from_, to, problems, clinic)
-        after = read_uuid(cursor, "?cursor", problems) if cursor else None
+        after = read_uuid(cursor, "?cursor", problems) if cursor is not None else None
         problems.settle()
         found, more = await services.list_messages(
             connection, clinic, visit_id=visit_id, channel=channel, state=status, due_from=due_from,

@@ -20,7 +20,7 @@ from scheduler.domain.patients import (
 )
 from scheduler.services.patients import PatientChange
 from scheduler.store.patients import Consent
-from scheduler.web.reading import Problems, read_language
+from scheduler.web.reading import Problems, WordingVersion, read_language
 
 
 class PatientChangeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -48,7 +48,7 @@ class PatientConsentBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tru
 
     channel: Channel
     granted: bool
-    wording_version: Annotated[str, msgspec.Meta(min_length=1, max_length=40, examples=["2026-11"])]
+    wording_version: WordingVersion
     method: Annotated[ConsentMethod, msgspec.Meta(description=_METHODS)] = "api"
     scope: Annotated[Scope, msgspec.Meta(description=_SCOPES)] = "visits"
 

@@ -98,7 +98,7 @@ class PatientController(Controller):
         caller.require("patients:read")
         problems = Problems()
         wanted = read_search(q, "?q", problems)
-        after_id = read_uuid(cursor, "?cursor", problems) if cursor else None
+        after_id = read_uuid(cursor, "?cursor", problems) if cursor is not None else None
         problems.settle()
         found, more = await services.search_patients(
             connection, caller.clinic, wanted, after_id=after_id, limit=limit, actor=caller.actor
@@ -129,10 +129,11 @@ class PatientController(Controller):
         """Messages that are still planned follow to the new phone or email, and change their language.
 
         Consent is for an address: with a new phone nothing has been agreed to, and no text goes there until it is.
+        The answer is the whole record, so a request that changes nothing counts in the audit as a reading of it.
         """
         caller.require("patients:write")
         change = read_change(data, caller.clinic, now)
-        patient = await services.change_patient(
+        patient = await services.change_and_read_patient(
             connection, caller.clinic, patient_id, change, actor=caller.actor, now=now
         )
         return patient_record(patient)
@@ -151,7 +152,7 @@ class PatientController(Controller):
         """List a patient's visits in order of start, those to come last."""
         caller.require("patients:read", "visits:read")
         clinic, problems = caller.clinic, Problems()
-        after = read_cursor(cursor, problems) if cursor else None
+        after = read_cursor(cursor, problems) if cursor is not None else None
         problems.settle()
         await services.read_patient(connection, clinic, patient_id, action="patient.visits_listed", actor=caller.actor)
         found, more = await list_visits(

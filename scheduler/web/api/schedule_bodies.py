@@ -194,7 +194,7 @@ def read_dates(
     last = read_date(to, TO, problems) - timedelta(days=1) if to is not None else date.max
     if len(problems) == before and first > last:
         refuse_empty_range(problems)
-    after = read_date(cursor, "?cursor", problems) if cursor else None
+    after = read_date(cursor, "?cursor", problems) if cursor is not None else None
     return (first if after is None else max(first, after + timedelta(days=1))), last
 
 

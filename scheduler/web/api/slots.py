@@ -11,7 +11,7 @@ from litestar.params import FromQuery, QueryParameter
 
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.times import Span, instant_at
-from scheduler.errors import NotBookableOnline, NotQualified
+from scheduler.errors import NotBookableOnline
 from scheduler.services.availability import DayCount, Slot, count_days, list_slots
 from scheduler.services.closures import hours_on
 from scheduler.store.connections import Connection
@@ -132,7 +132,7 @@ class OfferController(Controller):
     async def therapists(self, caller: FromCaller, visit_type: FromQuery[str | None] = None) -> TherapistsAnswer:
         """List who treats, all of them or those who perform a visit type."""
         problems = Problems()
-        wanted = read_visit_type(visit_type, "?visit_type", problems, caller.clinic) if visit_type else None
+        wanted = read_visit_type(visit_type, "?visit_type", problems, caller.clinic) if visit_type is not None else None
         problems.settle()
         return TherapistsAnswer(
             [
@@ -148,7 +148,7 @@ class OfferController(Controller):
         )
 
     @get("/slots", operation_id="listSlots", summary="Open slots in time order",
-         responses=PROBLEMS(NotBookableOnline, NotQualified, 429))  # fmt: skip
+         responses=PROBLEMS(NotBookableOnline, 429))  # fmt: skip
     async def slots(
         self,
         request: StrictRequest,
@@ -160,6 +160,7 @@ class OfferController(Controller):
     ) -> Response[SlotsAnswer]:
         """List the starts at which a visit type can be booked, of one therapist or of every qualified one.
 
+        A therapist who does not perform it has none.
         `next_available` is the first opening from `from` on, also where it lies beyond `to`.
         """
         # Nothing is asked for more often, and each dependency that the framework injects costs as much as the answer's
@@ -187,7 +188,7 @@ class OfferController(Controller):
         return cast("Response[SlotsAnswer]", encoded)
 
     @get("/slots/days", operation_id="countSlotsByDay", summary="Open starts by clinic date",
-         responses=PROBLEMS(NotBookableOnline, NotQualified, 429))  # fmt: skip
+         responses=PROBLEMS(NotBookableOnline, 429))  # fmt: skip
     async def days(
         self,
         caller: FromCaller,
@@ -198,7 +199,10 @@ class OfferController(Controller):
         to: To,
         therapist: FromQuery[str | None] = None,
     ) -> DaysAnswer:
-        """Count the open starts of each clinic date, and tell the first: what a strip of days shows."""
+        """Count the open starts of each clinic date, and tell the first: what a strip of days shows.
+
+        Within the first and the last date only what lies between `from` and `to` counts, as in the list of slots.
+        """
         problems = Problems()
         wanted = read_visit_type(visit_type, "?visit_type", problems, caller.clinic)
         who = read_therapist(therapist, "?therapist", problems, caller.clinic)
@@ -209,8 +213,9 @@ class OfferController(Controller):
         first, last = instant_at(start, zone).date(), instant_at(end - 1, zone).date()
         days: list[date] = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
         counts = await count_days(
-            reader, caller.clinic, wanted, days=days, now=now, therapist=who, staff=not caller.public
-        )
+            reader, caller.clinic, wanted, days=days, within=(start, end), now=now, therapist=who,
+            staff=not caller.public,
+        )  # fmt: skip
         return DaysAnswer(visit_type=wanted.code, timezone=caller.clinic.timezone, items=counts)
 
 

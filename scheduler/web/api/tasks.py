@@ -65,7 +65,7 @@ class TaskController(Controller):
         """List what cannot be settled without a person."""
         caller.require("messages:read")
         problems = Problems()
-        after = read_uuid(cursor, "?cursor", problems) if cursor else None
+        after = read_uuid(cursor, "?cursor", problems) if cursor is not None else None
         problems.settle()
         found, more = await list_tasks(
             connection, caller.clinic, is_open=open_, kind=kind, after=after, limit=limit, actor=caller.actor

@@ -99,7 +99,7 @@ class TimeOffController(Controller):
         clinic, problems = caller.clinic, Problems()
         therapist = known_therapist(clinic, code)
         first, last = read_bounds(from_, to, problems, clinic, usually_from=now)
-        after = read_cursor(cursor, problems) if cursor else None
+        after = read_cursor(cursor, problems) if cursor is not None else None
         problems.settle()
         found = await list_time_off(
             reader, clinic.id, therapist.id, ends_after=first, starts_before=last, after=after, limit=limit + 1

@@ -13,9 +13,7 @@ from scheduler.domain.patients import PatientDetails
 from scheduler.domain.visits import Status
 from scheduler.store.audit import AuditEvent
 from scheduler.store.booked_visits import BookedVisit
-from scheduler.web.reading import DateTimeText, PatientBody
-
-Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+from scheduler.web.reading import DateTimeText, PatientBody, Reason
 
 
 class OverbookBody(msgspec.Struct, forbid_unknown_fields=True):

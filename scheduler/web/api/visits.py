@@ -106,7 +106,7 @@ class VisitController(Controller):
         clinic, problems = caller.clinic, Problems()
         who = read_therapist(therapist, "?therapist", problems, clinic)
         starts_from, starts_before = read_bounds(from_, to, problems, clinic)
-        after = read_cursor(cursor, problems) if cursor else None
+        after = read_cursor(cursor, problems) if cursor is not None else None
         problems.settle()
         found, more = await services.list_visits(
             connection, clinic, starts_from=starts_from, starts_before=starts_before,

@@ -180,7 +180,7 @@ class WebhookController(Controller):
 
 def _after(cursor: str | None) -> UUID | None:
     problems = Problems()
-    after = read_uuid(cursor, "?cursor", problems) if cursor else None
+    after = read_uuid(cursor, "?cursor", problems) if cursor is not None else None
     problems.settle()
     return after
 
