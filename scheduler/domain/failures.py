@@ -48,7 +48,9 @@ def stand_in(message: Message, visit: Visit, patient: Patient, now: datetime) ->
     )  # fmt: skip
 
 
-def call_for(message: Message, visit: Visit | None, now: datetime, *, mailed: bool, reminded: bool = False) -> str | None:
+def call_for(
+    message: Message, visit: Visit | None, now: datetime, *, mailed: bool, reminded: bool = False
+) -> str | None:
     """Return why somebody at the desk should see to a message that failed, or None where nobody need.
 
     A visit that has begun, or that is no longer as the message says, is not called about. ``mailed`` is whether an
