@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from scheduler.domain.clinics import Language
-from scheduler.domain.visits import Visit
+from scheduler.domain.visits import Status, Visit
 
 # ``cancel`` speaks of a visit in words of its own ("cancel my appointment"); ``stop`` ends the texts.
 Meaning = Literal["stop", "start", "help", "confirm", "reschedule", "accept", "cancel", "unclear"]
@@ -24,6 +24,24 @@ REPEAT_WITHIN = timedelta(seconds=10)
 
 # A visit is what a reply speaks of when its reminder, or the news of its new time, went out this recently.
 REMINDED_WITHIN = timedelta(hours=72)
+
+# R answers what was said of a visit this recently; and texts that went out together are answered together.
+SPOKEN_WITHIN = timedelta(days=7)
+_TOGETHER = timedelta(minutes=1)
+
+# What a text about a visit lets its reader answer. An answer of ours is named by its words, all else by its kind.
+_ASKS: dict[str, frozenset[Meaning]] = {
+    "reminder": frozenset({"confirm", "reschedule"}),
+    "rescheduled": frozenset({"confirm", "reschedule"}),
+    "booked": frozenset({"reschedule"}),
+    "cancelled_by_patient": frozenset({"reschedule"}),
+    "cancelled_by_clinic": frozenset({"reschedule"}),
+    "closure": frozenset({"reschedule"}),
+    "no_show": frozenset({"reschedule"}),
+}
+
+# A visit of these will not take place, whoever was told of it.
+LOST: frozenset[Status] = frozenset({"cancelled", "no_show"})
 
 # Whoever writes CANCEL this soon before a visit may mean the visit.
 CANCEL_MEANS_VISIT_WITHIN = timedelta(hours=72)
@@ -49,6 +67,9 @@ _YES = frozenset({
     "c", "confirm", "confirmed", "confirmo", "confirmar", "confirmado", "confirmada", "y", "yes", "yep", "si", "ok",
     "okay", "1", "\N{THUMBS UP SIGN}", "\N{WHITE HEAVY CHECK MARK}", "\N{OK HAND SIGN}",
 })  # fmt: skip
+
+# These say yes to a visit, whatever was said before. The others may as well only thank for the last text.
+_CONFIRMS = frozenset({"c", "confirm", "confirmed", "confirmo", "confirmar", "confirmado", "confirmada"})
 
 # Wherever it stands in a message, this says that the texts shall end.
 _STOPS_ANYWHERE = (
@@ -93,6 +114,18 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     visit: Visit
     prompted: bool
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that went to a phone at a moment. ``about`` is a key of what may be answered to it, or anything else.
+
+    ``visit`` is the visit that it spoke of as it is now, and ``starts_at`` the start that it named; None for none.
+    """
+
+    about: str
+    said_at: datetime
+    visit: Visit | None
+    starts_at: datetime | None
 
 
 def words_of(text: str) -> list[str]:
@@ -167,6 +200,47 @@ def meant(candidates: Sequence[Candidate]) -> Visit | None:
         return prompted[0] if prompted else candidates[0].visit
     # A second yes after everything is confirmed is no riddle.
     return candidates[0].visit if candidates and all(one.visit.status == "confirmed" for one in candidates) else None
+
+
+def asks(said: Said, meaning: Meaning) -> bool:
+    """Return whether a text about a visit lets its reader answer this."""
+    return said.visit is not None and meaning in _ASKS.get(said.about, ())
+
+
+def only_thanks(text: str, said: Sequence[Said]) -> bool:
+    """Return whether a yes answers no question: it names none, and the last text to its phone asked for none.
+
+    ``said`` is newest first, here and below.
+    """
+    return _CONFIRMS.isdisjoint(words_of(text)) and bool(said) and not asks(said[0], "confirm")
+
+
+def overtaken(said: Sequence[Said], now: datetime) -> Said | None:
+    """Return the last text that asked for a yes, where what it asked about is no longer so; else None."""
+    asked = next((one for one in said if asks(one, "confirm") and one.said_at >= now - REMINDED_WITHIN), None)
+    if asked is None or asked.visit is None:
+        return None
+    return asked if asked.visit.status in LOST or asked.visit.starts_at != asked.starts_at else None
+
+
+def wished_elsewhere(candidates: Sequence[Candidate], said: Sequence[Said]) -> Visit | None:
+    """Return the visit for which another time is wished, be it to come or lost; None where that is not certain.
+
+    That is the one of which the last text that offered it spoke; failing that, what a yes would mean.
+    """
+    offers = [one for one in said if asks(one, "reschedule")]
+    coming = {one.visit.id for one in candidates}
+    spoken = {
+        one.visit.id: one.visit
+        for one in offers
+        if one.visit
+        and one.said_at >= offers[0].said_at - _TOGETHER
+        and (one.visit.id in coming or one.visit.status in LOST)
+    }
+    if not spoken:
+        return meant(candidates)
+    # Of several that are all off, any tells the desk whom to call.
+    return next(iter(spoken.values())) if len(spoken) == 1 or coming.isdisjoint(spoken) else None
 
 
 def soon(candidates: Sequence[Candidate], now: datetime) -> Visit | None:

@@ -11,12 +11,12 @@ from scheduler.domain.clinics import Clinic
 from scheduler.domain.desk_tasks import TaskKind
 from scheduler.domain.messages import PlannedMessage, visit_variables
 from scheduler.domain.patients import Patient
-from scheduler.domain.replies import REMINDED_WITHIN, Candidate, language_of
+from scheduler.domain.replies import REMINDED_WITHIN, SPOKEN_WITHIN, Candidate, Said, language_of
 from scheduler.domain.visits import Visit
 from scheduler.services.desk_tasks import open_task
 from scheduler.store.connections import Connection
 from scheduler.store.messages import add_messages
-from scheduler.store.replies import visits_of_phone
+from scheduler.store.replies import texts_said, visits_of_phone
 
 # An answer is of use while whoever asked remembers what they asked.
 USEFUL_FOR = timedelta(hours=24)
@@ -60,10 +60,17 @@ async def candidates_of(talk: Talk) -> list[Candidate]:
     return await visits_of_phone(talk.connection, talk.clinic.id, talk.sender, now=talk.now, prompted_since=since)
 
 
-async def answer(talk: Talk, template: str, visit: Visit | None = None, *, once: str = "") -> None:
+async def said_to(talk: Talk) -> list[Said]:
+    """Return the texts that whoever writes was sent lately, newest first."""
+    return await texts_said(talk.connection, talk.clinic.id, talk.sender, since=talk.now - SPOKEN_WITHIN)
+
+
+async def answer(
+    talk: Talk, template: str, visit: Visit | None = None, *, once: str = "", was: datetime | None = None
+) -> None:
     """Plan an answer, in the language of whoever wrote. What ``once`` names is answered but once.
 
-    An answer about a visit leaves only while the visit is as it says.
+    An answer about a visit leaves only while the visit is as it says; ``was`` is the start from which it moved.
     """
     if talk.muted:
         return
@@ -82,7 +89,7 @@ async def answer(talk: Talk, template: str, visit: Visit | None = None, *, once:
         lead_minutes=0,
         language=language,
         address=talk.sender,
-        variables=visit_variables(visit) if visit else {},
+        variables=(visit_variables(visit) if visit else {}) | ({"was_starts_at": was.isoformat()} if was else {}),
         not_before=talk.now,
         expires_at=min(expires_at, visit.starts_at) if visit else expires_at,
         dedupe_key=f"reply:{once or talk.inbound_id}",

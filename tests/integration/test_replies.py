@@ -23,6 +23,7 @@ TUESDAY = "2026-12-08T10:00:00-05:00"
 TUESDAY_AT_TEN = datetime.fromisoformat(TUESDAY)
 WEDNESDAY = "2026-12-09T10:00:00-05:00"
 THURSDAY = "2026-12-10T10:00:00-05:00"
+FRIDAY = "2026-12-11T10:00:00-05:00"
 DAY_BEFORE = TUESDAY_AT_TEN - timedelta(hours=23)
 PHONE = "+12015550142"
 STRANGER = "+12015550177"
@@ -575,3 +576,103 @@ async def test_a_phone_that_writes_can_be_written_to(line: Line, desk: httpx.Asy
     )  # fmt: skip
     await line.text(PHONE, "hello")
     assert len(line.heard(PHONE)) == 2
+
+
+async def two_of_which_tuesday_is_cancelled(
+    desk: httpx.AsyncClient, line: Line, clock: time_machine.Traveller
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Book Tuesday and Friday, and let the clinic cancel Tuesday, which is heard."""
+    tuesday, friday = [(await book(desk, "follow-up", start, patient=BY_TEXT)).json() for start in (TUESDAY, FRIDAY)]
+    await line.send()
+    clock.move_to(DAY_BEFORE)
+    assert (await act(desk, tuesday, "cancel", reason="ill", by="clinic")).is_success
+    await line.send()
+    assert "must cancel your visit Tue" in line.heard(PHONE)[-1]
+    clock.shift(timedelta(minutes=5))
+    return tuesday, friday
+
+
+async def test_r_answers_the_last_text_and_not_another_visit(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    tuesday, _ = await two_of_which_tuesday_is_cancelled(desk, line, clock)
+    await line.text(PHONE, "R")
+    assert "The front desk will contact you" in line.heard(PHONE)[-1]
+    assert [(task["kind"], task["visit_id"]) for task in await open_tasks(desk)] == [("wants-to-move", tuesday["id"])]
+
+
+async def test_r_to_the_news_of_a_booking_is_about_that_booking(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    await reminded(desk, line, clock)
+    clock.shift(timedelta(minutes=4))
+    friday = (await book(desk, "follow-up", FRIDAY, patient=BY_TEXT)).json()
+    await line.send()
+    assert "you are booked Fri" in line.heard(PHONE)[-1]
+    await line.text(PHONE, "R")
+    assert [task["visit_id"] for task in await open_tasks(desk)] == [friday["id"]]
+
+
+async def test_thanks_for_bad_news_confirm_nothing(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    _, friday = await two_of_which_tuesday_is_cancelled(desk, line, clock)
+    heard = len(line.heard(PHONE))
+    await line.text(PHONE, "Ok thanks")
+    assert await status_of(desk, friday) == "booked"
+    assert len(line.heard(PHONE)) == heard
+    assert await inbox(desk, needs_attention="true") == []
+
+
+async def test_thanks_for_the_link_do_not_confirm_what_shall_move(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    visit = await reminded(desk, line, clock)
+    await line.text(PHONE, "R")
+    await line.text(PHONE, "ok")
+    assert await status_of(desk, visit) == "booked"
+
+
+async def test_a_yes_to_the_old_time_is_told_the_new_one_and_the_next_confirms_it(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    visit = await reminded(desk, line, clock)
+    clock.move_to(TUESDAY_AT_TEN - timedelta(hours=13))
+    assert (await act(desk, visit, "reschedule", starts_at=WEDNESDAY)).is_success
+    await line.text(PHONE, "C")
+    assert await status_of(desk, visit) == "booked"
+    assert "moved to Wed Dec 9 10:00 AM (was Tue Dec 8 10:00 AM). Reply C" in line.heard(PHONE)[-1]
+    assert [(task["kind"], task["visit_id"]) for task in await open_tasks(desk)] == [("which-visit", visit["id"])]
+    clock.shift(timedelta(minutes=1))
+    await line.text(PHONE, "C")
+    assert await status_of(desk, visit) == "confirmed"
+
+
+async def test_a_yes_to_a_visit_that_is_off_since_is_for_the_desk(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    visit = await reminded(desk, line, clock)
+    clock.move_to(TUESDAY_AT_TEN - timedelta(hours=13))
+    assert (await act(desk, visit, "cancel", reason="ill", by="clinic")).is_success
+    await line.text(PHONE, "C")
+    assert "The front desk will contact you" in line.heard(PHONE)[-1]
+    assert [(task["kind"], task["visit_id"]) for task in await open_tasks(desk)] == [("wants-to-move", visit["id"])]
+
+
+async def test_a_yes_to_a_day_on_which_the_clinic_has_closed_is_for_the_desk(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    visit = await reminded(desk, line, clock)
+    assert (await desk.put("/api/v1/closures/2026-12-08", json={"windows": [], "reason": "Snow"})).is_success
+    await line.text(PHONE, "C")
+    assert await status_of(desk, visit) == "booked"
+    assert [(task["kind"], task["visit_id"]) for task in await open_tasks(desk)] == [("wants-to-move", visit["id"])]
+
+
+async def test_r_from_a_phone_that_stopped_is_not_said_to_have_been_sent_the_link(
+    line: Line, desk: httpx.AsyncClient
+) -> None:
+    await book(desk, "follow-up", TUESDAY, patient=BY_TEXT)
+    await line.text(PHONE, "STOP")
+    await line.text(PHONE, "R")
+    assert [task["reason"] for task in await open_tasks(desk)] == ["A text asked for another time."]
