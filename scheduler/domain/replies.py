@@ -51,6 +51,8 @@ _WHOLE: dict[Meaning, frozenset[str]] = {
     "stop": frozenset({
         "stop", "stop all", "stopall", "unsubscribe", "end", "quit", "revoke", "optout", "opt out", "cancel",
         "stop it", "stop this", "stop texts", "stop messages", "no texts", "no messages",
+        "stop stop", "stopp", "stop text", "stop sms", "end texts", "end messages", "cancel texts", "cancel messages",
+        "remove", "leave me alone", "unsuscribe", "desuscribir",
         "alto", "parar", "pare", "baja", "dar de baja", "darme de baja", "basta", "ya basta", "no mas", "cancelar",
     }),
     "start": frozenset({"start", "unstop"}),
@@ -73,12 +75,35 @@ _CONFIRMS = frozenset({"c", "confirm", "confirmed", "confirmo", "confirmar", "co
 
 # Wherever it stands in a message, this says that the texts shall end.
 _STOPS_ANYWHERE = (
-    "stop texting", "stop sending", "stop messaging", "stop contacting", "stop these texts", "stop the texts",
     "do not text", "dont text", "do not message", "dont message", "do not contact", "dont contact", "no more texts",
     "no more messages", "unsubscribe me", "opt me out", "take me off", "remove me", "remove my number",
     "no me escriban", "no me escriba", "no me manden", "no me envien", "no mas mensajes", "no quiero mensajes",
     "dejen de escribir", "dejen de enviar", "dejen de mandar", "quiten mi numero",
 )  # fmt: skip
+
+# The same in more wordings than anybody could list. "Don't stop", and what else a body may stop or a visitor stop by for,
+# is none of them.
+_TEXTS = r"(?:texts?|texting|sms|messages?|messaging|msgs?)"
+_MENSAJES = r"(?:mensajes|mensaje|textos|sms)"
+_ENDS_TEXTS = re.compile(
+    r"(?<!dont )(?<!not )(?<!never )\b(?:"
+    r"(?:stop|quit) (?:texting|sending|messaging|contacting)"
+    rf"|(?:stop|quit|end|cancel) (?:(?:all|the|these|those|this|your|my|of|me|any|more) )+{_TEXTS}"
+    rf"|(?:dont|do not) send (?:(?:me|us|any|more|the|these) )*{_TEXTS}"
+    rf"|no more {_TEXTS}"
+    r"|(?:revoke|withdraw) (?:my )?consent"
+    r"|no (?:me|nos) (?:mande|mandes|manden|envie|envies|envien|escriba|escribas|escriban)"
+    rf"|no (?:quiero|deseo) (?:(?:mas|recibir|estos|sus|los) )*{_MENSAJES}"
+    rf"|no mas {_MENSAJES}"
+    r"|(?:deje|dejen|deja) de (?:escribir|enviar|mandar)\w*"
+    r")\b"
+)
+
+# A text that holds one of these and is not understood may ask for fewer texts: another one is no answer to it.
+_OF_ENDING = frozenset({
+    "stop", "stopp", "stopping", "quit", "end", "revoke", "remove", "unsubscribe", "unsuscribe", "optout", "alto",
+    "parar", "pare", "paren", "baja", "deje", "dejen", "desuscribir",
+})  # fmt: skip
 
 # Somebody who writes one of these among other words may want to cancel a visit.
 _CANCELS = frozenset({
@@ -164,7 +189,7 @@ def _own_meaning(text: str) -> Meaning:
         if whole in phrases or (meaning == "reschedule" and _without(plain, _OF_VISITS) in phrases):
             return meaning
     said = f" {' '.join(words)} "
-    if any(f" {phrase} " in said for phrase in _STOPS_ANYWHERE):
+    if any(f" {phrase} " in said for phrase in _STOPS_ANYWHERE) or _ENDS_TEXTS.search(said):
         return "stop"
     if not _CANCELS.isdisjoint(words):
         return "cancel"
@@ -179,6 +204,11 @@ def _without(words: Sequence[str], left_out: frozenset[str]) -> str:
 def may_mean_visit(text: str) -> bool:
     """Return whether a text that ends the texts may be about a visit: CANCEL, in either language."""
     return not _CANCELS.isdisjoint(words_of(text))
+
+
+def may_mean_texts(text: str) -> bool:
+    """Return whether a text that is not understood may ask that the texts end."""
+    return not _OF_ENDING.isdisjoint(words_of(text))
 
 
 def language_of(text: str) -> Language | None:

@@ -98,15 +98,25 @@ async def answer(
 
 
 async def leave_to_desk(
-    talk: Talk, kind: TaskKind, visit: Visit | None, reason: str, candidates: Sequence[Candidate] = ()
+    talk: Talk,
+    kind: TaskKind,
+    visit: Visit | None,
+    reason: str,
+    candidates: Sequence[Candidate] = (),
+    *,
+    in_words: bool = False,
 ) -> Done:
-    """Open a task about a visit; or, without one, about whoever has these, of whom it may be any."""
+    """Open a task about a visit; or, without one, about whoever has these, of whom it may be any.
+
+    ``in_words`` is whether the text says more than its task: the task that is open already does not lead to it, so
+    a person must find it in the inbox.
+    """
     owners = {visit.patient_id} if visit else {one.visit.patient_id for one in candidates}
     subject = visit.id if visit else candidates[0].visit.patient_id
     owner = next(iter(owners)) if len(owners) == 1 else None
     assert subject is not None  # noqa: S101 - a hold is not texted about
-    await open_task(
+    opened = await open_task(
         talk.connection, talk.clinic.id, kind=kind, subject_id=subject, visit_id=visit.id if visit else None,
         patient_id=owner, inbound_id=talk.inbound_id, reason=reason, now=talk.now,
     )  # fmt: skip
-    return Done(patient_id=owner)
+    return Done(patient_id=owner, needs_attention=in_words and opened is None)

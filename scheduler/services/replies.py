@@ -1,12 +1,13 @@
 """Texts from patients: kept first, then understood, then done, then answered. One transaction.
 
-A text is never lost: where doing what it asks for fails, it stays, and a person must look at it. Nothing that anybody
-writes cancels a visit.
+A text is never lost: where doing what it asks for fails, it stays, and a person must look at it; STOP alone is for
+Twilio to bring again, where somebody is only in its way. Nothing that anybody writes cancels a visit.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
+import asyncpg
 import msgspec
 import structlog
 
@@ -21,6 +22,7 @@ from scheduler.domain.replies import (
     Candidate,
     Meaning,
     Said,
+    may_mean_texts,
     may_mean_visit,
     meaning_of,
     meant,
@@ -84,8 +86,8 @@ async def receive(
         not patients and await store.last_said_of_texts(connection, clinic.id, incoming.sender) == "stop"
     )
     meaning = meaning_of(incoming.text, opt_out_type=incoming.opt_out_type, opted_out=muted)
-    repeated = meaning in COMMANDS and await store.was_said(
-        connection, clinic.id, incoming.sender, meaning, since=now - REPEAT_WITHIN
+    repeated = meaning in COMMANDS and meaning == await store.last_said(
+        connection, clinic.id, incoming.sender, since=now - REPEAT_WITHIN
     )
     talk = Talk(
         connection=connection, clinic=clinic, clinics=clinics, inbound_id=new_id(), sender=incoming.sender,
@@ -114,7 +116,11 @@ async def _clinic_for(connection: Connection, clinics: Sequence[Clinic], sender:
 
 
 async def _do(talk: Talk, meaning: Meaning) -> Done:
-    """Do what a text asks for, or leave it to a person where that fails twice."""
+    """Do what a text asks for, or leave it to a person where that fails twice.
+
+    Raises what is in the way of STOP, if that passes.
+    """
+    failed: Exception | None = None
     for _ in range(_TRIES):
         try:
             async with talk.connection.transaction():
@@ -124,6 +130,10 @@ async def _do(talk: Talk, meaning: Meaning) -> Done:
                 raise
             # Whatever is wrong with doing what it asks for, the text itself is kept.
             _log.warning("text.not_done", inbound_id=str(talk.inbound_id), problem=type(problem).__name__)
+            failed = problem
+    if meaning == "stop" and isinstance(failed, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError):
+        # Texts must not go on until a person has read this. Twilio brings it again, and by then nobody is in its way.
+        raise failed
     return Done(needs_attention=True)
 
 
@@ -239,7 +249,7 @@ async def _cancel(talk: Talk) -> Done:
     if not candidates:
         return Done(needs_attention=True)
     reason = "A text spoke of canceling, and nothing was canceled. Please read it and call."
-    return await leave_to_desk(talk, "may-want-to-cancel", meant(candidates), reason, candidates)
+    return await leave_to_desk(talk, "may-want-to-cancel", meant(candidates), reason, candidates, in_words=True)
 
 
 async def _unclear(talk: Talk) -> Done:
@@ -248,7 +258,9 @@ async def _unclear(talk: Talk) -> Done:
 
 
 async def _answer_unclear(talk: Talk) -> None:
-    """Say once a day what this line reads."""
+    """Say once a day what this line reads, but not to whoever may want no texts."""
+    if may_mean_texts(talk.text):
+        return
     since = talk.now - timedelta(hours=24)
     if not await replies.was_answered(talk.connection, talk.clinic.id, talk.sender, "unknown_reply", since=since):
         await answer(talk, "unknown_reply")

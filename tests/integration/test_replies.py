@@ -676,3 +676,37 @@ async def test_r_from_a_phone_that_stopped_is_not_said_to_have_been_sent_the_lin
     await line.text(PHONE, "STOP")
     await line.text(PHONE, "R")
     assert [task["reason"] for task in await open_tasks(desk)] == ["A text asked for another time."]
+
+
+async def test_stop_that_somebody_is_in_the_way_of_is_brought_again(line: Line, desk: httpx.AsyncClient) -> None:
+    visit = (await book(desk, "follow-up", TUESDAY, patient=BY_TEXT)).json()
+    brought = {"MessageSid": "SM" + "e" * 32}
+    async with line.pool.acquire() as somebody, somebody.transaction():
+        await somebody.execute("select 1 from patients for no key update")
+        answer = await line.twilio.text_us(line.url, PHONE, "please stop texting me", **brought)
+        assert answer.status == 503
+    await line.text(PHONE, "please stop texting me", **brought)
+    assert (await consents_of(desk, visit))[-1] == (False, "sms")
+
+
+async def test_what_may_ask_for_fewer_texts_is_not_answered_with_one(line: Line, desk: httpx.AsyncClient) -> None:
+    await line.text(STRANGER, "how do I stop this thing?")
+    assert line.heard(STRANGER) == []
+    assert len(await inbox(desk, needs_attention="true")) == 1
+
+
+async def test_a_second_text_about_canceling_is_for_a_person_too(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    await book(desk, "follow-up", TUESDAY, patient=BY_TEXT)
+    await line.text(PHONE, "I want to cancel my visit")
+    clock.shift(timedelta(minutes=30))
+    await line.text(PHONE, "Sorry, do not cancel, I will come")
+    assert [one["text"] for one in await inbox(desk, needs_attention="true")] == ["Sorry, do not cancel, I will come"]
+
+
+async def test_who_stops_and_starts_twice_within_seconds_has_started(line: Line, desk: httpx.AsyncClient) -> None:
+    visit = (await book(desk, "follow-up", TUESDAY, patient=BY_TEXT)).json()
+    for word in ("STOP", "START", "STOP", "START"):
+        await line.text(PHONE, word)
+    assert (await consents_of(desk, visit))[-1] == (True, "sms")
