@@ -81,8 +81,8 @@ _STOPS_ANYWHERE = (
     "dejen de escribir", "dejen de enviar", "dejen de mandar", "quiten mi numero",
 )  # fmt: skip
 
-# The same in more wordings than anybody could list. "Don't stop", and what else a body may stop or a visitor stop by for,
-# is none of them.
+# The same in more wordings than anybody could list. "Don't stop", and what else a body may stop or a visitor stop by
+# for, is none of them.
 _TEXTS = r"(?:texts?|texting|sms|messages?|messaging|msgs?)"
 _MENSAJES = r"(?:mensajes|mensaje|textos|sms)"
 _ENDS_TEXTS = re.compile(
@@ -209,6 +209,18 @@ def may_mean_visit(text: str) -> bool:
 def may_mean_texts(text: str) -> bool:
     """Return whether a text that is not understood may ask that the texts end."""
     return not _OF_ENDING.isdisjoint(words_of(text))
+
+
+def is_muted(consents: Sequence[bool | None], last_said: str | None) -> bool:
+    """Return whether nothing may be answered to a phone: it said stop, or everybody at it has declined.
+
+    ``consents`` are what those at the phone say of texts now, None for nothing; ``last_said`` is what the phone itself
+    last said of them, ``stop``, ``start`` or None. Whoever agrees is answered: a stop had taken that from everybody.
+    The claim of messages (``store/dispatch``) asks the same.
+    """
+    if any(consents):
+        return False
+    return last_said == "stop" or (bool(consents) and all(consent is False for consent in consents))
 
 
 def language_of(text: str) -> Language | None:

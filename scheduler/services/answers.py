@@ -25,8 +25,8 @@ USEFUL_FOR = timedelta(hours=24)
 class Talk(msgspec.Struct, frozen=True, kw_only=True):
     """A text that came in at a clinic, from whom it may be, and the transaction in which it is dealt with.
 
-    ``muted`` is whether its phone has stopped texts: then nothing is answered. ``told_by_twilio`` is whether Twilio
-    has answered already.
+    ``muted`` is whether its phone takes no texts (``is_muted``): then nothing is answered.
+    ``told_by_twilio`` is whether Twilio has answered already.
     """
 
     connection: Connection

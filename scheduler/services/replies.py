@@ -22,6 +22,7 @@ from scheduler.domain.replies import (
     Candidate,
     Meaning,
     Said,
+    is_muted,
     may_mean_texts,
     may_mean_visit,
     meaning_of,
@@ -82,9 +83,8 @@ async def receive(
         return
     clinic = await _clinic_for(connection, clinics, incoming.sender)
     patients = await replies.patients_with_phone(connection, clinic.id, incoming.sender)
-    muted = any(patient.sms_consent is False for patient in patients) or (
-        not patients and await store.last_said_of_texts(connection, clinic.id, incoming.sender) == "stop"
-    )
+    last_said = await store.last_said_of_texts(connection, clinic.id, incoming.sender)
+    muted = is_muted([patient.sms_consent for patient in patients], last_said)
     meaning = meaning_of(incoming.text, opt_out_type=incoming.opt_out_type, opted_out=muted)
     repeated = meaning in COMMANDS and meaning == await store.last_said(
         connection, clinic.id, incoming.sender, since=now - REPEAT_WITHIN

@@ -710,3 +710,15 @@ async def test_who_stops_and_starts_twice_within_seconds_has_started(line: Line,
     for word in ("STOP", "START", "STOP", "START"):
         await line.text(PHONE, word)
     assert (await consents_of(desk, visit))[-1] == (True, "sms")
+
+
+async def test_what_the_desk_noted_of_a_child_does_not_silence_the_parents_phone(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    declined = CHILD | {"sms_consent": {"granted": False, "wording_version": "2026-11"}}
+    await reminded(desk, line, clock)
+    assert (await book(desk, "follow-up", FRIDAY, patient=declined)).is_success
+    await line.text(PHONE, "R")
+    assert "choose a new time" in line.heard(PHONE)[-1] or "front desk" in line.heard(PHONE)[-1]
+    await line.text(PHONE, "HELP")
+    assert "visit texts. Call" in line.heard(PHONE)[-1]
