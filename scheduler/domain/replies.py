@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from scheduler.domain.clinics import Language
-from scheduler.domain.visits import Visit
+from scheduler.domain.visits import Status, Visit
 
 # ``cancel`` speaks of a visit in words of its own ("cancel my appointment"); ``stop`` ends the texts.
 Meaning = Literal["stop", "start", "help", "confirm", "reschedule", "accept", "cancel", "unclear"]
@@ -25,6 +25,24 @@ REPEAT_WITHIN = timedelta(seconds=10)
 # A visit is what a reply speaks of when its reminder, or the news of its new time, went out this recently.
 REMINDED_WITHIN = timedelta(hours=72)
 
+# R answers what was said of a visit this recently; and texts that went out together are answered together.
+SPOKEN_WITHIN = timedelta(days=7)
+_TOGETHER = timedelta(minutes=1)
+
+# What a text about a visit lets its reader answer. An answer of ours is named by its words, all else by its kind.
+_ASKS: dict[str, frozenset[Meaning]] = {
+    "reminder": frozenset({"confirm", "reschedule"}),
+    "rescheduled": frozenset({"confirm", "reschedule"}),
+    "booked": frozenset({"reschedule"}),
+    "cancelled_by_patient": frozenset({"reschedule"}),
+    "cancelled_by_clinic": frozenset({"reschedule"}),
+    "closure": frozenset({"reschedule"}),
+    "no_show": frozenset({"reschedule"}),
+}
+
+# A visit of these will not take place, whoever was told of it.
+LOST: frozenset[Status] = frozenset({"cancelled", "no_show"})
+
 # Whoever writes CANCEL this soon before a visit may mean the visit.
 CANCEL_MEANS_VISIT_WITHIN = timedelta(hours=72)
 
@@ -33,6 +51,8 @@ _WHOLE: dict[Meaning, frozenset[str]] = {
     "stop": frozenset({
         "stop", "stop all", "stopall", "unsubscribe", "end", "quit", "revoke", "optout", "opt out", "cancel",
         "stop it", "stop this", "stop texts", "stop messages", "no texts", "no messages",
+        "stop stop", "stopp", "stop text", "stop sms", "end texts", "end messages", "cancel texts", "cancel messages",
+        "remove", "leave me alone", "unsuscribe", "desuscribir",
         "alto", "parar", "pare", "baja", "dar de baja", "darme de baja", "basta", "ya basta", "no mas", "cancelar",
     }),
     "start": frozenset({"start", "unstop"}),
@@ -50,14 +70,40 @@ _YES = frozenset({
     "okay", "1", "\N{THUMBS UP SIGN}", "\N{WHITE HEAVY CHECK MARK}", "\N{OK HAND SIGN}",
 })  # fmt: skip
 
+# These say yes to a visit, whatever was said before. The others may as well only thank for the last text.
+_CONFIRMS = frozenset({"c", "confirm", "confirmed", "confirmo", "confirmar", "confirmado", "confirmada"})
+
 # Wherever it stands in a message, this says that the texts shall end.
 _STOPS_ANYWHERE = (
-    "stop texting", "stop sending", "stop messaging", "stop contacting", "stop these texts", "stop the texts",
     "do not text", "dont text", "do not message", "dont message", "do not contact", "dont contact", "no more texts",
     "no more messages", "unsubscribe me", "opt me out", "take me off", "remove me", "remove my number",
     "no me escriban", "no me escriba", "no me manden", "no me envien", "no mas mensajes", "no quiero mensajes",
     "dejen de escribir", "dejen de enviar", "dejen de mandar", "quiten mi numero",
 )  # fmt: skip
+
+# The same in more wordings than anybody could list. "Don't stop", and what else a body may stop or a visitor stop by
+# for, is none of them.
+_TEXTS = r"(?:texts?|texting|sms|messages?|messaging|msgs?)"
+_MENSAJES = r"(?:mensajes|mensaje|textos|sms)"
+_ENDS_TEXTS = re.compile(
+    r"(?<!dont )(?<!not )(?<!never )\b(?:"
+    r"(?:stop|quit) (?:texting|sending|messaging|contacting)"
+    rf"|(?:stop|quit|end|cancel) (?:(?:all|the|these|those|this|your|my|of|me|any|more) )+{_TEXTS}"
+    rf"|(?:dont|do not) send (?:(?:me|us|any|more|the|these) )*{_TEXTS}"
+    rf"|no more {_TEXTS}"
+    r"|(?:revoke|withdraw) (?:my )?consent"
+    r"|no (?:me|nos) (?:mande|mandes|manden|envie|envies|envien|escriba|escribas|escriban)"
+    rf"|no (?:quiero|deseo) (?:(?:mas|recibir|estos|sus|los) )*{_MENSAJES}"
+    rf"|no mas {_MENSAJES}"
+    r"|(?:deje|dejen|deja) de (?:escribir|enviar|mandar)\w*"
+    r")\b"
+)
+
+# A text that holds one of these and is not understood may ask for fewer texts: another one is no answer to it.
+_OF_ENDING = frozenset({
+    "stop", "stopp", "stopping", "quit", "end", "revoke", "remove", "unsubscribe", "unsuscribe", "optout", "alto",
+    "parar", "pare", "paren", "baja", "deje", "dejen", "desuscribir",
+})  # fmt: skip
 
 # Somebody who writes one of these among other words may want to cancel a visit.
 _CANCELS = frozenset({
@@ -93,6 +139,18 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     visit: Visit
     prompted: bool
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that went to a phone at a moment. ``about`` is a key of what may be answered to it, or anything else.
+
+    ``visit`` is the visit that it spoke of as it is now, and ``starts_at`` the start that it named; None for none.
+    """
+
+    about: str
+    said_at: datetime
+    visit: Visit | None
+    starts_at: datetime | None
 
 
 def words_of(text: str) -> list[str]:
@@ -131,7 +189,7 @@ def _own_meaning(text: str) -> Meaning:
         if whole in phrases or (meaning == "reschedule" and _without(plain, _OF_VISITS) in phrases):
             return meaning
     said = f" {' '.join(words)} "
-    if any(f" {phrase} " in said for phrase in _STOPS_ANYWHERE):
+    if any(f" {phrase} " in said for phrase in _STOPS_ANYWHERE) or _ENDS_TEXTS.search(said):
         return "stop"
     if not _CANCELS.isdisjoint(words):
         return "cancel"
@@ -146,6 +204,23 @@ def _without(words: Sequence[str], left_out: frozenset[str]) -> str:
 def may_mean_visit(text: str) -> bool:
     """Return whether a text that ends the texts may be about a visit: CANCEL, in either language."""
     return not _CANCELS.isdisjoint(words_of(text))
+
+
+def may_mean_texts(text: str) -> bool:
+    """Return whether a text that is not understood may ask that the texts end."""
+    return not _OF_ENDING.isdisjoint(words_of(text))
+
+
+def is_muted(consents: Sequence[bool | None], last_said: str | None) -> bool:
+    """Return whether nothing may be answered to a phone: it said stop, or everybody at it has declined.
+
+    ``consents`` are what those at the phone say of texts now, None for nothing; ``last_said`` is what the phone itself
+    last said of them, ``stop``, ``start`` or None. Whoever agrees is answered: a stop had taken that from everybody.
+    The claim of messages (``store/dispatch``) asks the same.
+    """
+    if any(consents):
+        return False
+    return last_said == "stop" or (bool(consents) and all(consent is False for consent in consents))
 
 
 def language_of(text: str) -> Language | None:
@@ -167,6 +242,47 @@ def meant(candidates: Sequence[Candidate]) -> Visit | None:
         return prompted[0] if prompted else candidates[0].visit
     # A second yes after everything is confirmed is no riddle.
     return candidates[0].visit if candidates and all(one.visit.status == "confirmed" for one in candidates) else None
+
+
+def asks(said: Said, meaning: Meaning) -> bool:
+    """Return whether a text about a visit lets its reader answer this."""
+    return said.visit is not None and meaning in _ASKS.get(said.about, ())
+
+
+def only_thanks(text: str, said: Sequence[Said]) -> bool:
+    """Return whether a yes answers no question: it names none, and the last text to its phone asked for none.
+
+    ``said`` is newest first, here and below.
+    """
+    return _CONFIRMS.isdisjoint(words_of(text)) and bool(said) and not asks(said[0], "confirm")
+
+
+def overtaken(said: Sequence[Said], now: datetime) -> Said | None:
+    """Return the last text that asked for a yes, where what it asked about is no longer so; else None."""
+    asked = next((one for one in said if asks(one, "confirm") and one.said_at >= now - REMINDED_WITHIN), None)
+    if asked is None or asked.visit is None:
+        return None
+    return asked if asked.visit.status in LOST or asked.visit.starts_at != asked.starts_at else None
+
+
+def wished_elsewhere(candidates: Sequence[Candidate], said: Sequence[Said]) -> Visit | None:
+    """Return the visit for which another time is wished, be it to come or lost; None where that is not certain.
+
+    That is the one of which the last text that offered it spoke; failing that, what a yes would mean.
+    """
+    offers = [one for one in said if asks(one, "reschedule")]
+    coming = {one.visit.id for one in candidates}
+    spoken = {
+        one.visit.id: one.visit
+        for one in offers
+        if one.visit
+        and one.said_at >= offers[0].said_at - _TOGETHER
+        and (one.visit.id in coming or one.visit.status in LOST)
+    }
+    if not spoken:
+        return meant(candidates)
+    # Of several that are all off, any tells the desk whom to call.
+    return next(iter(spoken.values())) if len(spoken) == 1 or coming.isdisjoint(spoken) else None
 
 
 def soon(candidates: Sequence[Candidate], now: datetime) -> Visit | None:

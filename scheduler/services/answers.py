@@ -11,12 +11,12 @@ from scheduler.domain.clinics import Clinic
 from scheduler.domain.desk_tasks import TaskKind
 from scheduler.domain.messages import PlannedMessage, visit_variables
 from scheduler.domain.patients import Patient
-from scheduler.domain.replies import REMINDED_WITHIN, Candidate, language_of
+from scheduler.domain.replies import REMINDED_WITHIN, SPOKEN_WITHIN, Candidate, Said, language_of
 from scheduler.domain.visits import Visit
 from scheduler.services.desk_tasks import open_task
 from scheduler.store.connections import Connection
 from scheduler.store.messages import add_messages
-from scheduler.store.replies import visits_of_phone
+from scheduler.store.replies import texts_said, visits_of_phone
 
 # An answer is of use while whoever asked remembers what they asked.
 USEFUL_FOR = timedelta(hours=24)
@@ -25,8 +25,8 @@ USEFUL_FOR = timedelta(hours=24)
 class Talk(msgspec.Struct, frozen=True, kw_only=True):
     """A text that came in at a clinic, from whom it may be, and the transaction in which it is dealt with.
 
-    ``muted`` is whether its phone has stopped texts: then nothing is answered. ``told_by_twilio`` is whether Twilio
-    has answered already.
+    ``muted`` is whether its phone takes no texts (``is_muted``): then nothing is answered.
+    ``told_by_twilio`` is whether Twilio has answered already.
     """
 
     connection: Connection
@@ -60,10 +60,17 @@ async def candidates_of(talk: Talk) -> list[Candidate]:
     return await visits_of_phone(talk.connection, talk.clinic.id, talk.sender, now=talk.now, prompted_since=since)
 
 
-async def answer(talk: Talk, template: str, visit: Visit | None = None, *, once: str = "") -> None:
+async def said_to(talk: Talk) -> list[Said]:
+    """Return the texts that whoever writes was sent lately, newest first."""
+    return await texts_said(talk.connection, talk.clinic.id, talk.sender, since=talk.now - SPOKEN_WITHIN)
+
+
+async def answer(
+    talk: Talk, template: str, visit: Visit | None = None, *, once: str = "", was: datetime | None = None
+) -> None:
     """Plan an answer, in the language of whoever wrote. What ``once`` names is answered but once.
 
-    An answer about a visit leaves only while the visit is as it says.
+    An answer about a visit leaves only while the visit is as it says; ``was`` is the start from which it moved.
     """
     if talk.muted:
         return
@@ -82,7 +89,7 @@ async def answer(talk: Talk, template: str, visit: Visit | None = None, *, once:
         lead_minutes=0,
         language=language,
         address=talk.sender,
-        variables=visit_variables(visit) if visit else {},
+        variables=(visit_variables(visit) if visit else {}) | ({"was_starts_at": was.isoformat()} if was else {}),
         not_before=talk.now,
         expires_at=min(expires_at, visit.starts_at) if visit else expires_at,
         dedupe_key=f"reply:{once or talk.inbound_id}",
@@ -91,15 +98,25 @@ async def answer(talk: Talk, template: str, visit: Visit | None = None, *, once:
 
 
 async def leave_to_desk(
-    talk: Talk, kind: TaskKind, visit: Visit | None, reason: str, candidates: Sequence[Candidate] = ()
+    talk: Talk,
+    kind: TaskKind,
+    visit: Visit | None,
+    reason: str,
+    candidates: Sequence[Candidate] = (),
+    *,
+    in_words: bool = False,
 ) -> Done:
-    """Open a task about a visit; or, without one, about whoever has these, of whom it may be any."""
+    """Open a task about a visit; or, without one, about whoever has these, of whom it may be any.
+
+    ``in_words`` is whether the text says more than its task: the task that is open already does not lead to it, so
+    a person must find it in the inbox.
+    """
     owners = {visit.patient_id} if visit else {one.visit.patient_id for one in candidates}
     subject = visit.id if visit else candidates[0].visit.patient_id
     owner = next(iter(owners)) if len(owners) == 1 else None
     assert subject is not None  # noqa: S101 - a hold is not texted about
-    await open_task(
+    opened = await open_task(
         talk.connection, talk.clinic.id, kind=kind, subject_id=subject, visit_id=visit.id if visit else None,
         patient_id=owner, inbound_id=talk.inbound_id, reason=reason, now=talk.now,
     )  # fmt: skip
-    return Done(patient_id=owner)
+    return Done(patient_id=owner, needs_attention=in_words and opened is None)

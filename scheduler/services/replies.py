@@ -1,41 +1,50 @@
 """Texts from patients: kept first, then understood, then done, then answered. One transaction.
 
-A text is never lost: where doing what it asks for fails, it stays, and a person must look at it. Nothing that anybody
-writes cancels a visit.
+A text is never lost: where doing what it asks for fails, it stays, and a person must look at it; STOP alone is for
+Twilio to bring again, where somebody is only in its way. Nothing that anybody writes cancels a visit.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
+import asyncpg
 import msgspec
 import structlog
 
 from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import Clinic
-from scheduler.domain.own_visits import PATIENT, look_at
+from scheduler.domain.own_visits import PATIENT, OwnAction, look_at
 from scheduler.domain.replies import (
     COMMANDS,
+    LOST,
     REPEAT_WITHIN,
+    SPOKEN_WITHIN,
+    Candidate,
     Meaning,
+    Said,
+    is_muted,
+    may_mean_texts,
     may_mean_visit,
     meaning_of,
     meant,
+    only_thanks,
+    overtaken,
     soon,
+    wished_elsewhere,
 )
+from scheduler.domain.visits import Visit
 from scheduler.ids import new_id
-from scheduler.services.answers import Done, Talk, answer, candidates_of, leave_to_desk
+from scheduler.services.answers import Done, Talk, answer, candidates_of, leave_to_desk, said_to
 from scheduler.services.opt_outs import start_texts, stop_texts
 from scheduler.services.visits import change_status
 from scheduler.store import inbound as store
 from scheduler.store import replies
 from scheduler.store.connections import Connection
+from scheduler.store.hours import list_closures
 from scheduler.store.links import fetch_generations
 from scheduler.store.locks import lock_sender
 
 METHOD = "sms"
-
-# After a visit was cancelled or missed, R asks for another one.
-REBOOK_WITHIN = timedelta(days=7)
 
 # Somebody else may change a visit, or hold it, at this very moment; the second try sees what they did.
 _TRIES = 2
@@ -74,12 +83,11 @@ async def receive(
         return
     clinic = await _clinic_for(connection, clinics, incoming.sender)
     patients = await replies.patients_with_phone(connection, clinic.id, incoming.sender)
-    muted = any(patient.sms_consent is False for patient in patients) or (
-        not patients and await store.last_said_of_texts(connection, clinic.id, incoming.sender) == "stop"
-    )
+    last_said = await store.last_said_of_texts(connection, clinic.id, incoming.sender)
+    muted = is_muted([patient.sms_consent for patient in patients], last_said)
     meaning = meaning_of(incoming.text, opt_out_type=incoming.opt_out_type, opted_out=muted)
-    repeated = meaning in COMMANDS and await store.was_said(
-        connection, clinic.id, incoming.sender, meaning, since=now - REPEAT_WITHIN
+    repeated = meaning in COMMANDS and meaning == await store.last_said(
+        connection, clinic.id, incoming.sender, since=now - REPEAT_WITHIN
     )
     talk = Talk(
         connection=connection, clinic=clinic, clinics=clinics, inbound_id=new_id(), sender=incoming.sender,
@@ -108,7 +116,11 @@ async def _clinic_for(connection: Connection, clinics: Sequence[Clinic], sender:
 
 
 async def _do(talk: Talk, meaning: Meaning) -> Done:
-    """Do what a text asks for, or leave it to a person where that fails twice."""
+    """Do what a text asks for, or leave it to a person where that fails twice.
+
+    Raises what is in the way of STOP, if that passes.
+    """
+    failed: Exception | None = None
     for _ in range(_TRIES):
         try:
             async with talk.connection.transaction():
@@ -118,6 +130,10 @@ async def _do(talk: Talk, meaning: Meaning) -> Done:
                 raise
             # Whatever is wrong with doing what it asks for, the text itself is kept.
             _log.warning("text.not_done", inbound_id=str(talk.inbound_id), problem=type(problem).__name__)
+            failed = problem
+    if meaning == "stop" and isinstance(failed, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError):
+        # Texts must not go on until a person has read this. Twilio brings it again, and by then nobody is in its way.
+        raise failed
     return Done(needs_attention=True)
 
 
@@ -151,7 +167,12 @@ async def _help(talk: Talk) -> Done:
 
 
 async def _confirm(talk: Talk) -> Done:
-    candidates = await candidates_of(talk)
+    candidates, said = await candidates_of(talk), await said_to(talk)
+    if only_thanks(talk.text, said):
+        return Done()
+    news = overtaken(said, talk.now)
+    if news and news.visit:
+        return await _tell_news(talk, news, news.visit, candidates)
     if not candidates:
         return await _unclear(talk)
     visit = meant(candidates)
@@ -159,6 +180,10 @@ async def _confirm(talk: Talk) -> Done:
         await answer(talk, "which_visit", once=f"which:{talk.sender}:{talk.day}")
         reason = "A text said yes, and its phone has several visits to come. Please call and ask which."
         return await leave_to_desk(talk, "which-visit", None, reason, candidates)
+    if "confirm" not in await _look(talk, visit):
+        await answer(talk, "resched_request_ack", once=f"closed:{visit.id}:{talk.day}")
+        reason = "A text said yes to a visit for whose time the clinic has closed since. Please call."
+        return await leave_to_desk(talk, "wants-to-move", visit, reason)
     if visit.status == "confirmed":
         # Somebody who is not sure that it worked is told once more; an automatic answer would go on for ever.
         await answer(talk, "confirm_ack", visit, once=f"again:{visit.id}:{visit.version}")
@@ -170,26 +195,47 @@ async def _confirm(talk: Talk) -> Done:
     return Done(patient_id=visit.patient_id)
 
 
+async def _tell_news(talk: Talk, news: Said, visit: Visit, candidates: Sequence[Candidate]) -> Done:
+    """Confirm nothing that whoever says yes has not seen: the news of it may wait for the morning."""
+    if visit.status in LOST:
+        reason = "A text said yes to a visit that was canceled or missed since. Please call."
+        return await _rebook(talk, visit, reason)
+    await answer(talk, "rescheduled", visit, once=f"news:{visit.id}:{visit.version}", was=news.starts_at)
+    reason = "A text said yes to a visit that has moved since, and the new time was not confirmed. Please call."
+    return await leave_to_desk(talk, "which-visit", visit, reason, candidates)
+
+
+async def _rebook(talk: Talk, lost: Visit, reason: str) -> Done:
+    await answer(talk, "resched_request_ack", once=f"rebook:{lost.id}:{talk.day}")
+    return await leave_to_desk(talk, "wants-to-move", lost, reason)
+
+
+async def _look(talk: Talk, visit: Visit) -> frozenset[OwnAction]:
+    """Return what may be done about a visit online, as its private link has it."""
+    day = talk.clinic.local(visit.starts_at).date()
+    closures = await list_closures(talk.connection, talk.clinic.id, first_day=day, last_day=day, limit=1)
+    return look_at(talk.clinic, visit, None, talk.now, opened=closures[0].plan.windows if closures else None).may
+
+
 async def _reschedule(talk: Talk) -> Done:
-    candidates = await candidates_of(talk)
+    candidates, said = await candidates_of(talk), await said_to(talk)
     reason = "A text asked for another time."
-    if not candidates:
-        lost = await replies.visit_lost(talk.connection, talk.clinic.id, talk.sender, since=talk.now - REBOOK_WITHIN)
-        if lost is None:
+    visit = wished_elsewhere(candidates, said)
+    if visit is None and not candidates:
+        since = talk.now - SPOKEN_WITHIN
+        visit = await replies.visit_lost(talk.connection, talk.clinic.id, talk.sender, since=since)
+        if visit is None:
             return await _unclear(talk)
-        await answer(talk, "resched_request_ack", once=f"rebook:{lost.id}:{talk.day}")
-        return await leave_to_desk(
-            talk,
-            "wants-to-move",
-            lost,
-            "A text asked for another time in place of a visit that was canceled or missed.",
-        )
-    visit = meant(candidates)
+    if visit and visit.status in LOST:
+        reason = "A text asked for another time in place of a visit that was canceled or missed."
+        return await _rebook(talk, visit, reason)
     if visit is None:
         await answer(talk, "resched_request_ack", once=f"move:{talk.sender}:{talk.day}")
         return await leave_to_desk(talk, "wants-to-move", None, f"{reason} Its phone has several visits.", candidates)
-    linked = "move" in look_at(talk.clinic, visit, None, talk.now).may and await fetch_generations(
-        talk.connection, talk.clinic.id, [visit.id]
+    linked = (
+        not talk.muted
+        and "move" in await _look(talk, visit)
+        and await fetch_generations(talk.connection, talk.clinic.id, [visit.id])
     )
     template = "resched_link" if linked else "resched_request_ack"
     await answer(talk, template, visit, once=f"move:{visit.id}:{visit.version}:{talk.day}")
@@ -203,7 +249,7 @@ async def _cancel(talk: Talk) -> Done:
     if not candidates:
         return Done(needs_attention=True)
     reason = "A text spoke of canceling, and nothing was canceled. Please read it and call."
-    return await leave_to_desk(talk, "may-want-to-cancel", meant(candidates), reason, candidates)
+    return await leave_to_desk(talk, "may-want-to-cancel", meant(candidates), reason, candidates, in_words=True)
 
 
 async def _unclear(talk: Talk) -> Done:
@@ -212,7 +258,9 @@ async def _unclear(talk: Talk) -> Done:
 
 
 async def _answer_unclear(talk: Talk) -> None:
-    """Say once a day what this line reads."""
+    """Say once a day what this line reads, but not to whoever may want no texts."""
+    if may_mean_texts(talk.text):
+        return
     since = talk.now - timedelta(hours=24)
     if not await replies.was_answered(talk.connection, talk.clinic.id, talk.sender, "unknown_reply", since=since):
         await answer(talk, "unknown_reply")

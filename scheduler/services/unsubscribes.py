@@ -63,7 +63,7 @@ async def find_wish(connection: Connection, clinic: Clinic, patient_id: UUID) ->
     if patient is None or patient.email is None:
         return None, True
     # Who wants no email at all gets none, whatever they said about reminders.
-    wanted = patient.email_consent is not False and await wants_email_reminders(connection, clinic.id, patient_id)
+    wanted = patient.email_consent is not False and await wants_email_reminders(connection, clinic.id, patient.id)
     return patient, wanted
 
 
@@ -77,7 +77,8 @@ async def turn_reminders(
     patient = await fetch_patient(connection, clinic.id, patient_id, for_update=True)
     if patient is None or patient.email is None or patient.email_consent is False:
         return
-    if await wants_email_reminders(connection, clinic.id, patient_id) == wanted:
+    # The link may be of a record that was merged into this one.
+    if await wants_email_reminders(connection, clinic.id, patient.id) == wanted:
         return
     await add_consent(
         connection,
@@ -95,7 +96,7 @@ async def turn_reminders(
         clinic.id,
         actor=actor.name,
         action="patient.consented" if wanted else "patient.declined",
-        patient_id=patient_id,
+        patient_id=patient.id,
         request_id=actor.request_id,
         details={"channel": "email", "scope": "reminders", "method": METHOD},
     )

@@ -117,14 +117,14 @@ _CHANGED = """case
         or visits.starts_at <> (messages.variables ->> 'starts_at')::timestamptz end"""
 
 # Whether somebody wants no message of this kind there. An answer needs no agreement within a day of the text that it
-# answers, nor does a code or a link that was asked for on a page; but whoever said stop last gets none of them,
-# whichever of the patients with this phone it was.
+# answers, nor does a code or a link that was asked for on a page; but none of them goes to a phone that said stop, or
+# at which everybody has declined. Whoever has agreed there since, or still does, is answered.
 _UNWANTED = """case
-    when messages.kind = 'reply' then said_there.granted is false or not exists (
+    when messages.kind = 'reply' then said_there.silent or not exists (
         select 1 from inbound_messages as asked
         where asked.clinic_id = messages.clinic_id and asked.sender = messages.address
             and asked.received_at > messages.not_before - interval '24 hours')
-    when messages.kind in ('otp', 'link') then said_there.granted is false
+    when messages.kind in ('otp', 'link') then said_there.silent
     when messages.patient_id is null then false
     else now_at.address is null or not coalesce(said.granted, messages.channel = 'email')
         or not coalesce(said_of_reminders.granted, true)
@@ -210,15 +210,23 @@ async def claim_messages(
             {_said("said_of_reminders", "'visits', 'reminders'", "messages.kind = 'reminder'")}
             {_said("said_of_more", "'frequent'", "messages.channel = 'sms'")}
             left join lateral (
-                select granted from consents
-                where messages.kind in ('reply', 'otp', 'link')
-                    and consents.clinic_id = messages.clinic_id and consents.channel = messages.channel
-                    and consents.address = messages.address and consents.scope = 'visits'
-                    and consents.patient_id in (
-                        select id from patients as anybody
-                        where anybody.clinic_id = messages.clinic_id and anybody.phone = messages.address)
-                order by recorded_at desc, consents.id desc limit 1
-            ) as said_there on true
+                select not coalesce(bool_or(last.granted), false) and (
+                    coalesce(bool_and(last.granted is false), false)
+                    or coalesce((
+                        select meaning = 'stop' from inbound_messages as texted
+                        where texted.clinic_id = messages.clinic_id and texted.sender = messages.address
+                            and meaning in ('stop', 'start')
+                        order by received_at desc, texted.id desc limit 1), false)) as silent
+                from patients as anybody left join lateral (
+                    select granted from consents
+                    where consents.clinic_id = anybody.clinic_id and consents.patient_id = anybody.id
+                        and consents.channel = messages.channel and consents.address = messages.address
+                        and consents.scope = 'visits'
+                    order by recorded_at desc, consents.id desc limit 1
+                ) as last on true
+                where messages.kind in ('reply', 'otp', 'link') and anybody.clinic_id = messages.clinic_id
+                    and anybody.phone = messages.address and anybody.merged_into is null
+            ) as said_there on messages.kind in ('reply', 'otp', 'link')
             left join unreachable_addresses as unreachable
                 on unreachable.clinic_id = messages.clinic_id and unreachable.channel = messages.channel
                 and unreachable.address = messages.address

@@ -50,15 +50,14 @@ async def last_said_of_texts(connection: Connection, clinic_id: UUID, sender: st
     )
 
 
-async def was_said(connection: Connection, clinic_id: UUID, sender: str, meaning: str, *, since: datetime) -> bool:
-    """Return whether a phone has said the same since a moment."""
+async def last_said(connection: Connection, clinic_id: UUID, sender: str, *, since: datetime) -> str | None:
+    """Return what the last text of a phone meant, or None where there was none since a moment."""
     return await connection.fetchval(
-        """select exists (
-            select 1 from inbound_messages
-            where clinic_id = $1 and sender = $2 and meaning = $3 and received_at >= $4)""",
+        """select meaning from inbound_messages
+        where clinic_id = $1 and sender = $2 and received_at >= $3
+        order by received_at desc, id desc limit 1""",
         clinic_id,
         sender,
-        meaning,
         since,
     )
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from scheduler.domain.patients import Patient
-from scheduler.domain.replies import Candidate
+from scheduler.domain.replies import Candidate, Said
 from scheduler.domain.visits import Visit
 from scheduler.store.connections import Connection
 from scheduler.store.patients import PATIENT_COLUMNS
@@ -56,7 +56,7 @@ async def visits_of_phone(
                 select 1 from messages
                 where messages.clinic_id = visits.clinic_id and messages.visit_id = visits.id
                     and messages.channel = 'sms' and messages.address = $2
-                    and messages.kind in ('reminder', 'rescheduled')
+                    and (messages.kind = 'reminder' or messages.template = 'rescheduled')
                     and (messages.variables ->> 'starts_at')::timestamptz = visits.starts_at
                     and messages.state in ('sending', 'unknown', 'sent', 'delivered')
                     and coalesce(messages.sent_at, messages.finished_at, messages.not_before) >= $4
@@ -75,6 +75,36 @@ async def visits_of_phone(
 def _candidate(fields: dict[str, object]) -> Candidate:
     prompted = fields.pop("prompted")
     return msgspec.convert({"visit": fields, "prompted": prompted}, Candidate)
+
+
+async def texts_said(connection: Connection, clinic_id: UUID, phone: str, *, since: datetime) -> list[Said]:
+    """Return the texts that went to a phone since a moment, newest first, with visits of whoever has it now."""
+    rows = await connection.fetch(
+        f"""select said.*, visit.*
+        from (
+            select id as message_id, case when kind = 'reply' then template else kind end as about, visit_id,
+                coalesce(sent_at, finished_at, not_before) as said_at,
+                (variables ->> 'starts_at')::timestamptz as said_starts_at
+            from messages
+            where clinic_id = $1 and address = $2 and channel = 'sms'
+                and state in ('sending', 'unknown', 'sent', 'delivered')
+        ) as said
+        left join lateral (
+            select {VISIT_COLUMNS} from visits
+            where visits.clinic_id = $1 and visits.id = said.visit_id
+                and patient_id in (select id from patients where clinic_id = $1 and phone = $2)
+        ) as visit on true
+        where said_at >= $3 order by said_at desc, message_id desc""",
+        clinic_id,
+        phone,
+        since,
+    )
+    return [_said(dict(row.items())) for row in rows]
+
+
+def _said(fields: dict[str, object]) -> Said:
+    visit = fields if fields["id"] else None
+    return msgspec.convert({**fields, "visit": visit, "starts_at": fields["said_starts_at"]}, Said)
 
 
 async def visit_lost(connection: Connection, clinic_id: UUID, phone: str, *, since: datetime) -> Visit | None:

@@ -15,6 +15,7 @@ from scheduler.domain.clinics import Clinic
 from scheduler.domain.own_visits import BY_LINK
 from scheduler.services.merging import merge
 from scheduler.services.patients import Agreement, PatientChange, record_consent
+from scheduler.services.unsubscribes import find_wish, turn_reminders
 from scheduler.settings import Settings
 from scheduler.store.connections import Pool
 from scheduler.store.merging import MOVED
@@ -257,6 +258,17 @@ async def test_a_booking_that_looked_the_patient_up_before_lands_with_whom_they_
     assert await owners(pool, "visits") == ({records.kept} if done else {records.kept, records.gone})
     booked = [answer for answer in answers if isinstance(answer, httpx.Response) and answer.status_code == 201]
     assert await pool.fetchval("select count(*) from visits") == len(booked) + 2
+
+
+async def test_an_unsubscribe_link_of_the_record_that_is_gone_works_on(
+    records: Records, pool: Pool, clinic: Clinic
+) -> None:
+    await merged(pool, clinic, records)
+    async with pool.acquire() as connection, connection.transaction():
+        for wanted in (False, True, False):
+            await turn_reminders(connection, clinic, records.gone, wanted=wanted, actor=SYSTEM)
+            for record in (records.gone, records.kept):
+                assert (await find_wish(connection, clinic, record))[1] is wanted
 
 
 async def test_a_visit_is_never_given_to_a_merged_record(records: Records, pool: Pool, clinic: Clinic) -> None:

@@ -290,6 +290,20 @@ async def test_the_code_arrives_as_a_text_and_not_after_stop(
         assert [one["state"] for one in states] == ["sent", "suppressed"]
 
 
+async def test_no_code_goes_to_a_stranger_who_said_stop(
+    app: Litestar, browser: httpx.AsyncClient, pool: Pool, strict: Clinic
+) -> None:
+    async with open_line(app, pool, [strict]) as line:
+        await line.text(PHONE, "please stop texting me")
+        await ask(browser)
+        await line.send(NOW)
+        assert line.heard(PHONE) == []
+        await line.text(PHONE, "START")
+        await ask(browser, start=TWO)
+        await line.send(NOW)
+        assert "is your booking code" in line.heard(PHONE)[-1]
+
+
 async def test_old_codes_are_forgotten(browser: httpx.AsyncClient, pool: Pool) -> None:
     await ask(browser)
     await pool.execute("update phone_codes set expires_at = now() + interval '1 minute'")

@@ -23,6 +23,7 @@ TUESDAY = "2026-12-08T10:00:00-05:00"
 TUESDAY_AT_TEN = datetime.fromisoformat(TUESDAY)
 WEDNESDAY = "2026-12-09T10:00:00-05:00"
 THURSDAY = "2026-12-10T10:00:00-05:00"
+FRIDAY = "2026-12-11T10:00:00-05:00"
 DAY_BEFORE = TUESDAY_AT_TEN - timedelta(hours=23)
 PHONE = "+12015550142"
 STRANGER = "+12015550177"
@@ -575,3 +576,149 @@ async def test_a_phone_that_writes_can_be_written_to(line: Line, desk: httpx.Asy
     )  # fmt: skip
     await line.text(PHONE, "hello")
     assert len(line.heard(PHONE)) == 2
+
+
+async def two_of_which_tuesday_is_cancelled(
+    desk: httpx.AsyncClient, line: Line, clock: time_machine.Traveller
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Book Tuesday and Friday, and let the clinic cancel Tuesday, which is heard."""
+    tuesday, friday = [(await book(desk, "follow-up", start, patient=BY_TEXT)).json() for start in (TUESDAY, FRIDAY)]
+    await line.send()
+    clock.move_to(DAY_BEFORE)
+    assert (await act(desk, tuesday, "cancel", reason="ill", by="clinic")).is_success
+    await line.send()
+    assert "must cancel your visit Tue" in line.heard(PHONE)[-1]
+    clock.shift(timedelta(minutes=5))
+    return tuesday, friday
+
+
+async def test_r_answers_the_last_text_and_not_another_visit(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    tuesday, _ = await two_of_which_tuesday_is_cancelled(desk, line, clock)
+    await line.text(PHONE, "R")
+    assert "The front desk will contact you" in line.heard(PHONE)[-1]
+    assert [(task["kind"], task["visit_id"]) for task in await open_tasks(desk)] == [("wants-to-move", tuesday["id"])]
+
+
+async def test_r_to_the_news_of_a_booking_is_about_that_booking(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    await reminded(desk, line, clock)
+    clock.shift(timedelta(minutes=4))
+    friday = (await book(desk, "follow-up", FRIDAY, patient=BY_TEXT)).json()
+    await line.send()
+    assert "you are booked Fri" in line.heard(PHONE)[-1]
+    await line.text(PHONE, "R")
+    assert [task["visit_id"] for task in await open_tasks(desk)] == [friday["id"]]
+
+
+async def test_thanks_for_bad_news_confirm_nothing(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    _, friday = await two_of_which_tuesday_is_cancelled(desk, line, clock)
+    heard = len(line.heard(PHONE))
+    await line.text(PHONE, "Ok thanks")
+    assert await status_of(desk, friday) == "booked"
+    assert len(line.heard(PHONE)) == heard
+    assert await inbox(desk, needs_attention="true") == []
+
+
+async def test_thanks_for_the_link_do_not_confirm_what_shall_move(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    visit = await reminded(desk, line, clock)
+    await line.text(PHONE, "R")
+    await line.text(PHONE, "ok")
+    assert await status_of(desk, visit) == "booked"
+
+
+async def test_a_yes_to_the_old_time_is_told_the_new_one_and_the_next_confirms_it(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    visit = await reminded(desk, line, clock)
+    clock.move_to(TUESDAY_AT_TEN - timedelta(hours=13))
+    assert (await act(desk, visit, "reschedule", starts_at=WEDNESDAY)).is_success
+    await line.text(PHONE, "C")
+    assert await status_of(desk, visit) == "booked"
+    assert "moved to Wed Dec 9 10:00 AM (was Tue Dec 8 10:00 AM). Reply C" in line.heard(PHONE)[-1]
+    assert [(task["kind"], task["visit_id"]) for task in await open_tasks(desk)] == [("which-visit", visit["id"])]
+    clock.shift(timedelta(minutes=1))
+    await line.text(PHONE, "C")
+    assert await status_of(desk, visit) == "confirmed"
+
+
+async def test_a_yes_to_a_visit_that_is_off_since_is_for_the_desk(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    visit = await reminded(desk, line, clock)
+    clock.move_to(TUESDAY_AT_TEN - timedelta(hours=13))
+    assert (await act(desk, visit, "cancel", reason="ill", by="clinic")).is_success
+    await line.text(PHONE, "C")
+    assert "The front desk will contact you" in line.heard(PHONE)[-1]
+    assert [(task["kind"], task["visit_id"]) for task in await open_tasks(desk)] == [("wants-to-move", visit["id"])]
+
+
+async def test_a_yes_to_a_day_on_which_the_clinic_has_closed_is_for_the_desk(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    visit = await reminded(desk, line, clock)
+    assert (await desk.put("/api/v1/closures/2026-12-08", json={"windows": [], "reason": "Snow"})).is_success
+    await line.text(PHONE, "C")
+    assert await status_of(desk, visit) == "booked"
+    assert [(task["kind"], task["visit_id"]) for task in await open_tasks(desk)] == [("wants-to-move", visit["id"])]
+
+
+async def test_r_from_a_phone_that_stopped_is_not_said_to_have_been_sent_the_link(
+    line: Line, desk: httpx.AsyncClient
+) -> None:
+    await book(desk, "follow-up", TUESDAY, patient=BY_TEXT)
+    await line.text(PHONE, "STOP")
+    await line.text(PHONE, "R")
+    assert [task["reason"] for task in await open_tasks(desk)] == ["A text asked for another time."]
+
+
+async def test_stop_that_somebody_is_in_the_way_of_is_brought_again(line: Line, desk: httpx.AsyncClient) -> None:
+    visit = (await book(desk, "follow-up", TUESDAY, patient=BY_TEXT)).json()
+    brought = {"MessageSid": "SM" + "e" * 32}
+    async with line.pool.acquire() as somebody, somebody.transaction():
+        await somebody.execute("select 1 from patients for no key update")
+        answer = await line.twilio.text_us(line.url, PHONE, "please stop texting me", **brought)
+        assert answer.status == 503
+    await line.text(PHONE, "please stop texting me", **brought)
+    assert (await consents_of(desk, visit))[-1] == (False, "sms")
+
+
+async def test_what_may_ask_for_fewer_texts_is_not_answered_with_one(line: Line, desk: httpx.AsyncClient) -> None:
+    await line.text(STRANGER, "how do I stop this thing?")
+    assert line.heard(STRANGER) == []
+    assert len(await inbox(desk, needs_attention="true")) == 1
+
+
+async def test_a_second_text_about_canceling_is_for_a_person_too(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    await book(desk, "follow-up", TUESDAY, patient=BY_TEXT)
+    await line.text(PHONE, "I want to cancel my visit")
+    clock.shift(timedelta(minutes=30))
+    await line.text(PHONE, "Sorry, do not cancel, I will come")
+    assert [one["text"] for one in await inbox(desk, needs_attention="true")] == ["Sorry, do not cancel, I will come"]
+
+
+async def test_who_stops_and_starts_twice_within_seconds_has_started(line: Line, desk: httpx.AsyncClient) -> None:
+    visit = (await book(desk, "follow-up", TUESDAY, patient=BY_TEXT)).json()
+    for word in ("STOP", "START", "STOP", "START"):
+        await line.text(PHONE, word)
+    assert (await consents_of(desk, visit))[-1] == (True, "sms")
+
+
+async def test_what_the_desk_noted_of_a_child_does_not_silence_the_parents_phone(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    declined = CHILD | {"sms_consent": {"granted": False, "wording_version": "2026-11"}}
+    await reminded(desk, line, clock)
+    assert (await book(desk, "follow-up", FRIDAY, patient=declined)).is_success
+    await line.text(PHONE, "R")
+    assert "choose a new time" in line.heard(PHONE)[-1] or "front desk" in line.heard(PHONE)[-1]
+    await line.text(PHONE, "HELP")
+    assert "visit texts. Call" in line.heard(PHONE)[-1]

@@ -14,7 +14,9 @@ from scheduler.domain.replies import (
     COMMANDS,
     Candidate,
     Meaning,
+    is_muted,
     language_of,
+    may_mean_texts,
     may_mean_visit,
     meaning_of,
     meant,
@@ -68,7 +70,8 @@ def test_words_mean_what_people_mean_by_them(text: str, meaning: str) -> None:
 ALONE: dict[Meaning, str] = {
     "stop": """
         stop|stop all|stopall|unsubscribe|end|quit|revoke|optout|opt out|cancel
-        stop it|stop this|stop texts|stop messages|no texts|no messages
+        stop it|stop this|stop texts|stop messages|no texts|no messages|stop stop|stopp|stop text|stop sms|end texts
+        end messages|cancel texts|cancel messages|remove|leave me alone|unsuscribe|desuscribir
         alto|parar|pare|baja|dar de baja|darme de baja|basta|ya basta|no más|cancelar""",
     "start": "start|unstop",
     "help": "help|info|ayuda",
@@ -81,10 +84,17 @@ ALONE: dict[Meaning, str] = {
 
 # These end the texts in the middle of any sentence; these others of a sentence may mean a visit.
 ENDS_TEXTS = """
-    stop texting|stop sending|stop messaging|stop contacting|stop these texts|stop the texts|do not text|don't text
-    do not message|don't message|do not contact|don’t contact|no more texts|no more messages|unsubscribe me|opt me out
-    take me off|remove me|remove my number|no me escriban|no me escriba|no me manden|no me envíen|no más mensajes
-    no quiero mensajes|dejen de escribir|dejen de enviar|dejen de mandar|quiten mi número"""
+    stop texting|stop sending|stop messaging|stop contacting|stop these texts|stop the texts|do not text
+    don't text|do not message|don't message|do not contact|don’t contact|no more texts|no more messages
+    unsubscribe me|opt me out|take me off|remove me|remove my number|no me escriban|no me escriba|no me manden
+    no me envíen|no más mensajes|no quiero mensajes|dejen de escribir|dejen de enviar|dejen de mandar
+    quiten mi número|stop all texts|stop sending me texts|quit texting me|no more text messages
+    don't send me texts|I revoke my consent|cancel all messages|no me mande mensajes|no me manden más mensajes
+    no quiero más mensajes|no quiero recibir mensajes|no más textos|no me escribas|deje de escribirme
+    dejen de mandarme mensajes"""
+FOR_A_PERSON = """
+    don't stop texting me|do not stop the texts|I will stop by the clinic for your messages|stop by the clinic
+    can I stop taking my brace off|no me mandaron el mensaje|I quit my job|did you end the plan|when do I stop these"""
 MAY_MEAN_A_VISIT = "cancel|cancelar|canceling|cancelling|cancelen|cancele|cancelo|cancela"
 
 POLITENESS = """
@@ -111,6 +121,17 @@ def test_every_command_is_one_alone_and_with_politeness_around_it(meaning: Meani
 def test_whoever_says_in_a_sentence_that_texts_shall_end_gets_no_more(phrase: str) -> None:
     assert meaning_of(f"Buenas tardes, {phrase} después del martes") == "stop"
     assert meaning_of(phrase.upper()) == "stop"
+
+
+@pytest.mark.parametrize("text", each(FOR_A_PERSON))
+def test_what_only_sounds_like_the_end_of_the_texts_is_for_a_person(text: str) -> None:
+    assert meaning_of(text) == "unclear"
+
+
+def test_what_may_ask_for_fewer_texts_is_known_by_its_verb() -> None:
+    assert may_mean_texts("how do I STOP these")
+    assert may_mean_texts("¡Paren ya!")
+    assert not may_mean_texts("is there parking?")
 
 
 def test_what_ends_the_texts_is_whole_words() -> None:
@@ -197,6 +218,21 @@ def test_what_twilio_took_for_help_is_help() -> None:
 def test_only_words_of_canceling_may_mean_the_visit() -> None:
     assert all(may_mean_visit(text) for text in ("CANCEL", "cancelar", "Cancel, please"))
     assert not any(may_mean_visit(text) for text in ("STOP", "baja", "no more texts"))
+
+
+@pytest.mark.parametrize(
+    ("consents", "last_said", "muted"),
+    [
+        ([], None, False), ([], "stop", True), ([], "start", False), ([None], None, False), ([None], "stop", True),
+        ([False], None, True), ([False, False], "start", True), ([True, False], None, False),
+        ([None, False], None, False),
+        ([None, False], "stop", True), ([True], "stop", False), ([True, False], "stop", False),
+    ],
+)  # fmt: skip
+def test_a_phone_is_muted_by_its_own_stop_or_by_everybody_with_it(
+    consents: list[bool | None], last_said: str | None, muted: bool
+) -> None:
+    assert is_muted(consents, last_said) is muted
 
 
 def test_spanish_is_known_by_its_words_and_english_is_not_presumed() -> None:
