@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from functools import cache, lru_cache
+from zoneinfo import ZoneInfo
 
 import msgspec
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_time, get_timezone_name
 
 from scheduler.domain.clinics import Channel, Language
 
@@ -37,6 +38,17 @@ _SOON: dict[Language, dict[int, str]] = {
     "es": {0: "hoy, ", 1: "mañana, "},
 }
 _OTHERWISE: dict[Language, str] = {"en": "", "es": "el "}
+
+
+# Babel knows this zone by a name that people in it do not use.
+_SPOKEN = {"hora oriental": "hora del Este"}
+
+
+@cache
+def zone_name(zone: ZoneInfo, language: Language) -> str:
+    """The name of a time zone, as in "Eastern Time" or "hora del Este"."""
+    name = get_timezone_name(zone, locale=language)
+    return _SPOKEN.get(name, name)
 
 
 def phrases(local: datetime, channel: Channel, language: Language) -> dict[str, str]:

@@ -5,17 +5,14 @@ import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any, TypeVar, get_args
-from zoneinfo import ZoneInfo
 
 import msgspec
-from babel.dates import get_timezone_name
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from scheduler.channels.phrases import longest_phrases, phrases, soon
+from scheduler.channels.phrases import longest_phrases, phrases, soon, zone_name
 from scheduler.channels.segments import count, normalise
 from scheduler.channels.staff_words import STAFF
 from scheduler.domain.clinics import LANGUAGES, Channel, Clinic, Language, VisitType
@@ -259,11 +256,6 @@ def _clinical_words(text: str) -> list[str]:
     return sorted({word for word in words if word in CLINICAL_WORDS or word.removesuffix("s") in CLINICAL_WORDS})
 
 
-@cache
-def _zone_name(zone: ZoneInfo, language: Language) -> str:
-    return get_timezone_name(zone, locale=language)
-
-
 def _values(
     clinic: Clinic, channel: Channel, language: Language, variables: Mapping[str, str], now: datetime
 ) -> dict[str, str]:
@@ -275,7 +267,7 @@ def _values(
         "address": settings.address,
         "map": settings.map_url,
         "bring": visit_type.bring.get(language, "") if visit_type else "",
-        "zone": _zone_name(clinic.zone, language),
+        "zone": zone_name(clinic.zone, language),
         "stopped": variables.get("stopped", ""),
         "unsubscribe": variables.get("unsubscribe_url", ""),
         "code": variables.get("code", ""),

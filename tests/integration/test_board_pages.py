@@ -421,8 +421,8 @@ async def test_blocking_time_lists_whom_it_affects_and_each_moves_with_one_press
     [
         ({"who": ""}, "Choose a therapist"),
         ({"from_day": "soon"}, "Enter a date, like 12/08/2026"),
-        ({"to_time": "12:00"}, "This must be after the beginning"),
-        ({"to_day": "2027-03-08"}, "This must be after the beginning"),
+        ({"to_time": "12:00"}, "The end must be after the beginning"),
+        ({"to_day": "2027-03-08"}, "The end must be after the beginning"),
         ({"to_day": "2029-03-08"}, "Block at most 366 days at once"),
         ({"from_day": "2027-03-01", "to_day": "2027-03-01", "to_time": "16:00"}, "This time is past"),
         ({"from_day": "2027-03-14", "to_day": "2027-03-15", "from_time": "02:30"}, "Enter a time that exists"),
@@ -575,3 +575,8 @@ async def test_a_full_day_is_quick_and_small(screen: Screen, pool: Pool, clinic:
     assert sizes[40][0] < 0.1
     assert sizes[40][1] < 50_000
     assert sizes[200][1] < 100_000
+
+
+async def test_a_new_visit_says_when_and_with_whom_in_its_own_letters(screen: Screen) -> None:
+    page = (await screen.open(f"{BOARD}?new=1&who=rivera&at=2027-03-09T12:45:00-05:00")).text.replace("\u00a0", " ")
+    assert re.search(r"<p>(?:Today|Tue, Mar 9) at 12:45 PM with Dr. A. Rivera</p>", page)

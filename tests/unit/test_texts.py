@@ -209,7 +209,7 @@ def test_emails_say_times_in_prose(texts: Texts, clinic: Clinic, wall_clock: str
     """A tilde here is a no-break space there."""
     said = {language: say(texts, clinic, "booked", "email", language, at(wall_clock)).text for language in LANGUAGES}
     assert f"When: {english} (Eastern Time)" in said["en"].replace("\u00a0", "~")
-    assert f"Cuándo: {spanish} (hora oriental)" in said["es"].replace("\u00a0", "~")
+    assert f"Cuándo: {spanish} (hora del Este)" in said["es"].replace("\u00a0", "~")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from datetime import date, datetime, time, timedelta
 from typing import Literal
 
 import msgspec
-from babel.dates import format_date, format_time, get_timezone_name
+from babel.dates import format_date, format_time
 
+from scheduler.channels import phrases
 from scheduler.domain.clinics import Clinic, Language
 
 PartOfDay = Literal["morning", "afternoon", "evening"]
@@ -39,9 +40,6 @@ _STYLES: dict[Language, _Style] = {
     "en": _Style("EEEE, MMMM\u00a0d", "EEE, MMM\u00a0d", "{}", "{}", "at {}", "at noon"),
     "es": _Style("EEEE d\u00a0'de'\u00a0MMMM", "EEE d\u00a0'de'\u00a0MMM", "la {}", "las {}", "a {}", "al mediodía"),
 }
-
-# Babel knows this zone by a name that people in it do not use.
-_SPOKEN = {"hora oriental": "hora del Este"}
 
 
 def long_day(day: date, language: Language) -> str:
@@ -103,8 +101,7 @@ def when(moment: datetime, language: Language) -> str:
 
 def zone_name(clinic: Clinic, language: Language) -> str:
     """The name of the clinic's time zone, as in "Eastern Time" or "hora del Este"."""
-    name = get_timezone_name(clinic.zone, locale=language)
-    return _SPOKEN.get(name, name)
+    return phrases.zone_name(clinic.zone, language)
 
 
 def sentence(text: str) -> str:

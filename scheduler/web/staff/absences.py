@@ -101,7 +101,7 @@ def _read_span(form: Mapping[str, str], clinic: Clinic, therapist: Therapist | N
     ends = _read_moment(form, "to", clinic, problems)
     if starts is not None and ends is not None:
         if ends <= starts:
-            problems.add("/to_time", "range-empty", "This must be after the beginning")
+            problems.add("/to_time", "range-empty", "The end must be after the beginning")
         elif ends - starts > _LONGEST_DAYS * DAY:
             problems.add("/to_day", "range-too-long", f"Block at most {_LONGEST_DAYS} days at once")
         elif ends <= epoch_minute(now):
