@@ -20,7 +20,8 @@ from scheduler.services.holds import find_hold
 from scheduler.services.limits import check_visits_to_come
 from scheduler.services.patients import Agreement, agree, find_or_add, find_patient
 from scheduler.services.placement import Wish, draft, occupied_by, placed
-from scheduler.services.visits import audit_visit, find_visit, patient_of
+from scheduler.services.visit_records import find_visit
+from scheduler.services.visits import audit_visit, patient_of
 from scheduler.store import visits as store
 from scheduler.store.booked_visits import BookedVisit, Reminder
 from scheduler.store.connections import Connection

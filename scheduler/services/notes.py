@@ -5,7 +5,8 @@ from uuid import UUID
 from scheduler.domain.actors import Actor
 from scheduler.domain.clinics import Clinic
 from scheduler.errors import FieldError, InvalidRequest
-from scheduler.services.visits import audit_visit, find_visit
+from scheduler.services.visit_records import find_visit
+from scheduler.services.visits import audit_visit
 from scheduler.store import notes as store
 from scheduler.store.connections import Connection
 

@@ -13,7 +13,7 @@ from scheduler.domain.trails import Trail
 from scheduler.services.readings import is_reading, note_watching
 from scheduler.services.staff_names import name_actors
 from scheduler.services.trails import read_trail
-from scheduler.services.visits import find_visit
+from scheduler.services.visit_records import find_visit
 from scheduler.store.audit import AuditEvent, list_visit_events
 from scheduler.store.booked_visits import BookedVisit
 from scheduler.store.connections import Connection

@@ -16,7 +16,7 @@ from scheduler.services.boards import ReadBoard, find_places, other_days, read_d
 from scheduler.services.notes import LONGEST_NOTE, write_note
 from scheduler.services.openings import SlotWish, find_openings
 from scheduler.services.visit_cards import last_change, read_card
-from scheduler.services.visits import find_visit
+from scheduler.services.visit_records import find_visit
 from scheduler.store.connections import Connection, Pool
 from scheduler.store.notes import fetch_note
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from scheduler.domain.clinics import Clinic
-from scheduler.services.visits import list_visits
+from scheduler.services.visit_records import list_visits
 from scheduler.store.connections import Pool
 from tests.integration.requests import ASH, JO, TEN, act, book, book_held, hold
 

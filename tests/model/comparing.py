@@ -13,7 +13,7 @@ from scheduler.domain.actors import Actor
 from scheduler.domain.patients import PatientDetails
 from scheduler.domain.visits import Visit
 from scheduler.errors import SchedulerError
-from scheduler.services import visits as visit_services
+from scheduler.services import visit_records
 from scheduler.services.bookings import Booking
 from scheduler.store.booked_visits import BookedVisit
 from tests.model import rules
@@ -65,7 +65,7 @@ class ComparingMachine(RuleBasedStateMachine):
         for number, clinic in enumerate(self.world.clinics):
             own = [stay for stay in self.stays if stay.clinic == number and stay.patient]
             found, more = self.world.attempt(
-                lambda connection, clinic=clinic: visit_services.list_visits(
+                lambda connection, clinic=clinic: visit_records.list_visits(
                     connection, clinic, starts_from=None, starts_before=None, therapist_id=None, patient_id=None,
                     status=None, after=None, limit=200,
                 )
@@ -76,7 +76,7 @@ class ComparingMachine(RuleBasedStateMachine):
             ]
             for stay in self.stays:
                 answer = self.world.attempt(
-                    lambda connection, clinic=clinic, stay=stay: visit_services.find_visit(connection, clinic, stay.id)
+                    lambda connection, clinic=clinic, stay=stay: visit_records.find_visit(connection, clinic, stay.id)
                 )
                 assert isinstance(answer, BookedVisit) == (stay in own)
 

@@ -14,7 +14,7 @@ from scheduler.errors import PatientExists
 from scheduler.services import patients as services
 from scheduler.services.patient_exports import export_patient
 from scheduler.services.patients import Agreement
-from scheduler.services.visits import list_visits
+from scheduler.services.visit_records import list_visits
 from scheduler.store.connections import Connection
 from scheduler.web.api.patient_bodies import (
     ConsentAnswer,

@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from scheduler.domain.visits import Action, Status
 from scheduler.errors import HoldExpired, HoldNotFound, NotFound, PhoneUnproven, VersionRequired, WrongStatus
+from scheduler.services import visit_records
 from scheduler.services import visits as services
 from scheduler.services.readings import note_reading
 from scheduler.store.booked_visits import BookedVisit
@@ -108,7 +109,7 @@ class VisitController(Controller):
         starts_from, starts_before = read_bounds(from_, to, problems, clinic)
         after = read_cursor(cursor, problems) if cursor is not None else None
         problems.settle()
-        found, more = await services.list_visits(
+        found, more = await visit_records.list_visits(
             connection, clinic, starts_from=starts_from, starts_before=starts_before,
             therapist_id=who.id if who else None, patient_id=patient_id, status=status, after=after, limit=limit,
         )  # fmt: skip
@@ -124,7 +125,7 @@ class VisitController(Controller):
     ) -> Response[VisitAnswer]:
         """Read a visit with its reminders; its version is the ETag that a change must send."""
         caller.require("visits:read")
-        booked = await services.read_visit(connection, caller.clinic, visit_id, actor=caller.actor)
+        booked = await visit_records.read_visit(connection, caller.clinic, visit_id, actor=caller.actor)
         response = _tell(caller, booked)
         response.content = (await with_links(connection, caller, [response.content], state.settings))[0]
         return response
@@ -134,7 +135,7 @@ class VisitController(Controller):
     async def history(self, connection: FromConnection, caller: FromCaller, visit_id: FromPath[UUID]) -> VisitHistory:
         """Tell who changed the visit, when and from what to what, first to last; a hold it began as comes first."""
         caller.require("visits:read")
-        events = await services.read_history(connection, caller.clinic, visit_id, actor=caller.actor)
+        events = await visit_records.read_history(connection, caller.clinic, visit_id, actor=caller.actor)
         return VisitHistory(items=[history_entry(caller.clinic, event) for event in events])
 
     @post("/{visit_id:uuid}/reschedule", operation_id="rescheduleVisit", summary="Move a visit", status_code=200,
@@ -240,7 +241,7 @@ async def _change(
     """Answer a change of the version that the caller saw, once."""
     posting.caller.require("visits:write")
     if if_match is None:
-        booked = await services.find_visit(posting.connection, posting.caller.clinic, visit_id)
+        booked = await visit_records.find_visit(posting.connection, posting.caller.clinic, visit_id)
         raise VersionRequired(etag=f'"{booked.visit.version}"')
     version = read_version(if_match)
 
@@ -252,7 +253,9 @@ async def _change(
 
 async def _respond(posting: Posting, changed: BookedVisit) -> Response[VisitAnswer]:
     """Answer with the visit as it now stands, its reminders included."""
-    return _tell(posting.caller, await services.find_visit(posting.connection, posting.caller.clinic, changed.visit.id))
+    return _tell(
+        posting.caller, await visit_records.find_visit(posting.connection, posting.caller.clinic, changed.visit.id)
+    )
 
 
 def _tell(caller: Caller, booked: BookedVisit, *, status_code: int = 200) -> Response[VisitAnswer]:

@@ -12,7 +12,7 @@ from scheduler.domain.patients import Patient, read_search
 from scheduler.domain.times import instant_at, wall_spans
 from scheduler.errors import NotFound, PlacementRefused
 from scheduler.services.patients import read_patient, search_patients
-from scheduler.services.visits import list_visits
+from scheduler.services.visit_records import list_visits
 from scheduler.store.connections import Connection
 from scheduler.web.reading import Problems
 from scheduler.web.staff import board_words as words

@@ -11,7 +11,7 @@ from scheduler.domain.clinics import Clinic, Therapist, VisitType
 from scheduler.domain.patients import ConsentMethod
 from scheduler.errors import InvalidRequest, PatientExists, PlacementRefused
 from scheduler.services.bookings import Booking, book
-from scheduler.services.visits import list_visits
+from scheduler.services.visit_records import list_visits
 from scheduler.store.booked_visits import BookedVisit
 from scheduler.store.connections import Pool
 from scheduler.store.staff_sessions import set_patient_search
