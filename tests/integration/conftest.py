@@ -32,6 +32,7 @@ from scheduler.store.connections import Pool
 from scheduler.web.openapi import document_of
 from tests.integration.documents import Document
 from tests.integration.requests import NOW
+from tests.integration.texting import Line, open_line
 from tests.simulators.receiver import Receiver
 from tests.simulators.smtp import SmtpSimulator
 from tests.simulators.twilio import ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER, TwilioSimulator
@@ -146,6 +147,13 @@ async def post(sending: Settings, pool: Pool, clinic: Clinic) -> AsyncIterator[P
 def client_of(app: Litestar, **headers: str) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # pyright: ignore[reportArgumentType]
     return httpx.AsyncClient(transport=transport, base_url=BASE_URL, headers=headers)
+
+
+@pytest.fixture
+async def line(app: Litestar, pool: Pool, clinic: Clinic) -> AsyncIterator[Line]:
+    """Yield the line to Twilio of a process that is of this clinic."""
+    async with open_line(app, pool, [clinic]) as line:
+        yield line
 
 
 async def make_key(pool: Pool, clinic: Clinic, *scopes: str) -> str:

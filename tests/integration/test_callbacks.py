@@ -20,10 +20,9 @@ from litestar import Litestar
 from scheduler.channels.twilio_reports import Report
 from scheduler.domain.clinics import Clinic
 from scheduler.services.callbacks import take_report
-from scheduler.store.connections import Pool
 from tests.integration.conftest import client_of
 from tests.integration.requests import ASH, book, messages_of
-from tests.integration.texting import Line, open_line
+from tests.integration.texting import Line
 from tests.simulators.twilio import ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER, Fault
 
 NOW = datetime.fromisoformat("2026-11-23T10:00:00-05:00")
@@ -41,12 +40,6 @@ FIELDS = {
 def clock() -> Iterator[time_machine.Traveller]:
     with time_machine.travel(NOW, tick=True) as moving:
         yield moving
-
-
-@pytest.fixture
-async def line(app: Litestar, pool: Pool, clinic: Clinic) -> AsyncIterator[Line]:
-    async with open_line(app, pool, [clinic]) as line:
-        yield line
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from scheduler.settings import Settings
 from scheduler.store.connections import Pool
 from tests.integration.requests import ASH, JO, act, book, messages_of
 from tests.integration.staffing import Screen, at_the_desk, hidden_fields, signed_in
-from tests.integration.texting import Line, open_line
+from tests.integration.texting import Line
 
 NOW = datetime.fromisoformat("2026-11-23T10:00:00-05:00")
 TUESDAY = "2026-12-08T10:00:00-05:00"
@@ -33,12 +33,6 @@ KIM = ASH | {"given_name": "Kim", "family_name": "Abara", "phone": "201 555 0144
 def clock() -> Iterator[time_machine.Traveller]:
     with time_machine.travel(NOW, tick=True) as moving:
         yield moving
-
-
-@pytest.fixture
-async def line(app: Litestar, pool: Pool, clinic: Clinic) -> AsyncIterator[Line]:
-    async with open_line(app, pool, [clinic]) as line:
-        yield line
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from scheduler.store.connections import Pool
 from scheduler.store.ops import Listing
 from tests.integration.requests import ASH, book, messages_of
 from tests.integration.staffing import Screen, signed_in
-from tests.integration.texting import Line, open_line
+from tests.integration.texting import Line
 
 NOW = datetime.fromisoformat("2026-11-23T10:00:00-05:00")
 TUESDAY = "2026-12-08T10:00:00-05:00"
@@ -37,12 +37,6 @@ BY_TEXT = ASH | {"email": None}
 def clock() -> Iterator[time_machine.Traveller]:
     with time_machine.travel(NOW, tick=True) as moving:
         yield moving
-
-
-@pytest.fixture
-async def line(app: Litestar, pool: Pool, clinic: Clinic) -> AsyncIterator[Line]:
-    async with open_line(app, pool, [clinic]) as line:
-        yield line
 
 
 @pytest.fixture

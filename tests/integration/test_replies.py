@@ -1,7 +1,7 @@
 """What patients text back, from the word to the answer: through the application, the outbox and a Twilio."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,13 +10,11 @@ import httpx
 import msgspec
 import pytest
 import time_machine
-from litestar import Litestar
 
 from scheduler.domain.clinics import Clinic
 from scheduler.services import replies
-from scheduler.store.connections import Pool
 from tests.integration.requests import ASH, act, book, messages_of
-from tests.integration.texting import Line, open_line
+from tests.integration.texting import Line
 
 NOW = datetime.fromisoformat("2026-11-23T10:00:00-05:00")
 TUESDAY = "2026-12-08T10:00:00-05:00"
@@ -37,12 +35,6 @@ CHILD = BY_TEXT | {"given_name": "Kit"}
 def clock() -> Iterator[time_machine.Traveller]:
     with time_machine.travel(NOW, tick=True) as moving:
         yield moving
-
-
-@pytest.fixture
-async def line(app: Litestar, pool: Pool, clinic: Clinic) -> AsyncIterator[Line]:
-    async with open_line(app, pool, [clinic]) as line:
-        yield line
 
 
 async def reminded(

@@ -1,14 +1,13 @@
 """What was written about one visit and what came back, in order, as the day board shows it beside the visit."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 import time_machine
-from litestar import Litestar
 
 from scheduler.domain.clinics import Clinic
 from scheduler.domain.trails import Trail
@@ -18,7 +17,7 @@ from scheduler.store.connections import Pool
 from scheduler.web.pages import render
 from scheduler.web.staff.message_words import trail_lines
 from tests.integration.requests import ASH, book, messages_of
-from tests.integration.texting import Line, open_line
+from tests.integration.texting import Line
 
 NOW = datetime.fromisoformat("2026-11-23T10:00:00-05:00")
 TUESDAY = "2026-12-08T10:00:00-05:00"
@@ -31,12 +30,6 @@ PAGE = '{% from "staff/trail.html" import trail %}{{ trail(found, lines) }}'
 def clock() -> Iterator[time_machine.Traveller]:
     with time_machine.travel(NOW, tick=True) as moving:
         yield moving
-
-
-@pytest.fixture
-async def line(app: Litestar, pool: Pool, clinic: Clinic) -> AsyncIterator[Line]:
-    async with open_line(app, pool, [clinic]) as line:
-        yield line
 
 
 async def trail_of(pool: Pool, clinic: Clinic, visit_id: str) -> Trail:

@@ -1,20 +1,18 @@
 """What the clinic changes reaches the patient, once, or somebody calls: whatever comes between writing and sending."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 import time_machine
-from litestar import Litestar
 
 from scheduler.domain.clinics import Clinic
 from scheduler.services.doubts import settle_doubts
 from scheduler.services.planner import plan_ahead
-from scheduler.store.connections import Pool
 from tests.integration.requests import ASH, NOW, TEN, act, book, messages_of
-from tests.integration.texting import Line, open_line
+from tests.integration.texting import Line
 from tests.simulators.twilio import BROKEN
 
 VISIT_AT = datetime.fromisoformat(TEN)
@@ -32,12 +30,6 @@ MORNING = datetime.fromisoformat("2026-12-04T09:01:00-05:00")
 def clock() -> Iterator[time_machine.Traveller]:
     with time_machine.travel(NOW, tick=True) as moving:
         yield moving
-
-
-@pytest.fixture
-async def line(app: Litestar, pool: Pool, clinic: Clinic) -> AsyncIterator[Line]:
-    async with open_line(app, pool, [clinic]) as line:
-        yield line
 
 
 @pytest.fixture
