@@ -151,13 +151,16 @@ async def fetch_told_start(connection: Connection, clinic_id: UUID, visit_id: UU
 async def has_other_reminder(connection: Connection, clinic_id: UUID, message_id: UUID) -> bool:
     """Return whether a patient need not hear of a visit by this reminder, because they have confirmed or another goes.
 
-    One of less than a day comes on top of others, and is never needed.
+    One of less than a day comes on top of others, and is never needed; nor is one that is due within half a day of the
+    word that the visit is booked, which waited for the morning as it did.
     """
     return await connection.fetchval(
         """select reminder.lead_minutes < 1440 or visits.status = 'confirmed' or exists (
             select 1 from messages as other
             where other.clinic_id = $1 and other.visit_id = reminder.visit_id and other.id <> $2
-                and other.kind = 'reminder' and other.variables -> 'starts_at' = reminder.variables -> 'starts_at'
+                and (other.kind = 'reminder' or other.kind in ('booked', 'rescheduled')
+                    and other.not_before > reminder.not_before - interval '12 hours')
+                and other.variables -> 'starts_at' = reminder.variables -> 'starts_at'
                 and other.state in ('pending', 'sending', 'unknown', 'sent', 'delivered'))
         from messages as reminder join visits on visits.clinic_id = $1 and visits.id = reminder.visit_id
         where reminder.clinic_id = $1 and reminder.id = $2""",

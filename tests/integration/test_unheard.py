@@ -156,6 +156,20 @@ async def test_who_is_not_reminded_because_of_another_text_is_called_once(
     assert await reasons(desk) == ["This phone has had as many texts as it may get in a day or a week."]
 
 
+async def test_who_was_told_this_morning_that_they_are_booked_is_not_called_for_want_of_a_reminder(
+    line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
+) -> None:
+    # Booked at half past two in the night before the day before: both texts are due at nine.
+    clock.move_to(VISIT_AT - timedelta(hours=31, minutes=30))
+    booked = (await book(desk, "follow-up", TEN, patient=BY_TEXT)).json()
+    clock.move_to(VISIT_AT - timedelta(hours=23))
+    await line.send()
+    texts = {text["kind"]: text["state"] for text in await messages_of(desk, booked)}
+    assert texts == {"booked": "sent", "reminder": "suppressed"}
+    assert len(line.heard(PHONE)) == 1
+    assert await reasons(desk) == []
+
+
 @pytest.mark.usefixtures("visit")
 async def test_who_is_not_reminded_because_nothing_could_leave_is_called(
     line: Line, desk: httpx.AsyncClient, clock: time_machine.Traveller
