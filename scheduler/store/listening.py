@@ -10,7 +10,8 @@ import structlog
 from scheduler.settings import Settings
 from scheduler.store.connections import Connection, connect
 
-LISTEN_AGAIN_SECONDS = 2.0
+# A connection that was heard of is replaced at once, nearly; where none can be made there is no hurry.
+HEARD_AGAIN_SECONDS, LISTEN_AGAIN_SECONDS = 0.2, 2.0
 
 # A connection that died without a word is noticed by then.
 PROBE_SECONDS = 10.0
@@ -33,16 +34,18 @@ async def listen(settings: Settings, actions: Mapping[str, Action], *, on_lose: 
     What is told while nobody listens is lost, so all of it is done once after every connect, with ``MISSED``.
     """
     while True:
+        pause = LISTEN_AGAIN_SECONDS
         try:
             connection = await connect(settings)
             try:
                 await _hear(connection, actions)
+                pause = HEARD_AGAIN_SECONDS
             finally:
                 await connection.close(timeout=1)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
             _log.warning("listen.lost", problem=type(problem).__name__)
         on_lose()
-        await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+        await asyncio.sleep(pause)
 
 
 async def _hear(connection: Connection, actions: Mapping[str, Action]) -> None:
