@@ -75,10 +75,8 @@ _CONFIRMS = frozenset({"c", "confirm", "confirmed", "confirmo", "confirmar", "co
 
 # Wherever it stands in a message, this says that the texts shall end.
 _STOPS_ANYWHERE = (
-    "do not text", "dont text", "do not message", "dont message", "do not contact", "dont contact", "no more texts",
-    "no more messages", "unsubscribe me", "opt me out", "take me off", "remove me", "remove my number",
-    "no me escriban", "no me escriba", "no me manden", "no me envien", "no mas mensajes", "no quiero mensajes",
-    "dejen de escribir", "dejen de enviar", "dejen de mandar", "quiten mi numero",
+    "do not text", "dont text", "do not message", "dont message", "do not contact", "dont contact", "unsubscribe me",
+    "opt me out", "take me off", "remove me", "remove my number", "quiten mi numero",
 )  # fmt: skip
 
 # The same in more wordings than anybody could list. "Don't stop", and what else a body may stop or a visitor stop by
