@@ -125,7 +125,7 @@ async def book_hold(
         visit=visit,
         bound_at=None if actor.staff else _promised_at(held, now),
         by_stranger=not actor.staff,
-        kept_until=None if held.expired else now,
+        kept_until=None if held.expired else visit.starts_at,
     )
 
     async def write(placement: Placement) -> Visit | None:

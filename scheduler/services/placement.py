@@ -36,7 +36,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
     ``starts_at`` is in UTC, whatever zone it was said in. ``visit`` is the one that is to move or be booked, whose
     present place does not stand in its way; nor does what was squeezed into that place while it was its own, which it
-    was for ``kept_until`` (None where it wants another). ``in_hours`` is whether it must be working time.
+    was until ``kept_until`` (None where it wants another). ``in_hours`` is whether it must be working time.
     ``bound_at`` is the moment whose notice and horizon bind the wish, None for staff, whom they do not bind.
     ``by_stranger`` is whether whoever asks has only said who the patient is.
     """

@@ -25,7 +25,7 @@ def _busy(resource: str) -> str:
     """Return the look-up of the epoch minutes between which something keeps a resource busy.
 
     Nothing takes longer than a day, so an index by resource and beginning finds it. Holds count while the database's
-    clock says that they have not run out. What was squeezed in by $13 does not count, unless it is null.
+    clock says that they have not run out. What was squeezed in before $13 does not count, unless that is null.
     """
     begins, ends = (f"(date_part('epoch', {bound}(during)) / 60)::int4" for bound in ("lower", "upper"))
     return f"""(select {_packed(begins, ends)} from occupancy
@@ -33,7 +33,7 @@ def _busy(resource: str) -> str:
             and lower(during) > $2::timestamptz - interval '24 hours' and lower(during) < $3 and upper(during) > $2
             and (kind = 'visit' or expires_at > now()) and visit_id is distinct from $9
             and not (overbooked and $13::timestamptz is not null and (
-                select created_at <= $13 from visits
+                select created_at < $13 from visits
                 where visits.clinic_id = $1 and visits.id = occupancy.visit_id)))"""
 
 
@@ -130,7 +130,7 @@ async def fetch_calendar(
     without_visit: UUID | None = None,
     without_squeezed_until: datetime | None = None,
 ) -> CalendarRows:
-    """Read what ``load_calendar`` returns; ``without_squeezed_until`` leaves out what was squeezed in by then."""
+    """Read what ``load_calendar`` returns; ``without_squeezed_until`` leaves out what was squeezed in before then."""
     start, end = bounds
     # The day before matters as well: a window of it may run past midnight.
     first_day = local_date(start, clinic.zone) - timedelta(days=1)

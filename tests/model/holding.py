@@ -157,7 +157,7 @@ class HoldingMachine(ComparingMachine):
         wish = Wish(
             clinic=stay.clinic, kind=stay.kind, starts=stay.starts, therapist=stay.place.therapist,
             room=None if over else stay.place.room, patient=patient, besides=stay,
-            bound_at=promised if stranger else None, stranger=stranger,
+            bound_at=promised if stranger else None, stranger=stranger, kept_until=None if over else stay.starts,
         )  # fmt: skip
         refusals, places = rules.judge(self.stays, wish)
         if over:

@@ -125,7 +125,7 @@ class BookingMachine(HoldingMachine):
         refusals, places = {refusal} if refusal else set[Refused](), {stay.place}
         wish = Wish(
             clinic=stay.clinic, kind=stay.kind, starts=stay.starts, therapist=stay.place.therapist,
-            patient=stay.patient, besides=stay, squeeze=stay.squeezed,
+            patient=stay.patient, besides=stay, squeeze=stay.squeezed, kept_until=stay.changed_at,
         )  # fmt: skip
         if not refusal and was not in LIVE and status in LIVE:
             refusals, places = rules.judge(self.stays, wish)

@@ -87,7 +87,7 @@ class Stay(msgspec.Struct, kw_only=True):
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody asks for. ``bound_at`` is the minute by which notice and horizon are judged; None binds nobody.
 
-    A ``stranger`` has only said who the patient is.
+    A ``stranger`` has only said who the patient is. What was squeezed in before ``kept_until`` is not in the way.
     """
 
     clinic: int
@@ -100,6 +100,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     bound_at: int | None = None
     stranger: bool = False
     squeeze: bool = False
+    kept_until: int | None = None
 
 
 def judge(stays: Sequence[Stay], wish: Wish) -> tuple[set[Refused], set[Place]]:
@@ -175,7 +176,7 @@ def is_alternative(stays: Sequence[Stay], wish: Wish, starts: int, therapist: st
     if moving is not None and (starts, therapist) == (moving.starts, moving.place.therapist):
         return False
     instead = msgspec.structs.replace(
-        wish, starts=starts, therapist=therapist, besides=moving, squeeze=False,
+        wish, starts=starts, therapist=therapist, besides=moving, squeeze=False, kept_until=None,
         room=wish.room if wish.besides is None else None, patient=None if wish.stranger else wish.patient,
         bound_at=None if wish.bound_at is None else now,
     )  # fmt: skip
@@ -266,8 +267,9 @@ def _is_elsewhere(stays: Sequence[Stay], wish: Wish) -> bool:
 def _busy(stays: Sequence[Stay], wish: Wish, resource: str) -> Iterator[tuple[int, int]]:
     for stay in stays:
         if stay.clinic == wish.clinic and stay is not wish.besides:
-            for taken, first, last, _ in occupied(stay):
-                if taken == resource:
+            came_late = wish.kept_until is None or stay.booked_at >= wish.kept_until
+            for taken, first, last, is_squeezed in occupied(stay):
+                if taken == resource and (came_late or not is_squeezed):
                     yield first, last
 
 
